@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Errors. Every call returns 0 or a count on success and a negative errno on
+ * failure. This table says what each number means in Sealane; a function's own
+ * comment says which of them it returns and why.
+ *
+ *   -EAGAIN        not now: no message, no room, or no memory within the time given as 0
+ *   -ETIMEDOUT     the time given is over (a timeout above 0)
+ *   -EINTR         a signal handler ran while the call was waiting; call again
+ *   -EINVAL        an argument is out of its range
+ *   -ENOMEM        no memory: the process is out of it, or a heap is at its quota
+ *   -E2BIG         larger than a heap's quota or a format allows: no waiting would help
+ *   -EMFILE        this process has no free file descriptor: close some and call again
+ *   -ENFILE        the machine has no free file descriptor
+ *   -ENOSPC        the runtime directory's file system is full
+ *   -EADDRINUSE    another live process is bound to that address
+ *   -EACCES        the runtime directory or a peer belongs to another user or group
+ *   -ENOTSUP       this kernel, machine or configuration cannot do that
+ *   -EBADMSG       bytes from a peer are malformed; they were refused
+ *   -EPIPE         the peer that the message was meant for is gone
+ *   -EBUSY         still in use: close what stands on it first
+ *   -EDEADLK       a waiting call inside a callback
+ *   -EPERM         the process is a forked child; only its parent may use the object
+ *   -ECANCELED     the wait was ended by sea_channel_interrupt()
+ */
+#ifndef SEALANE_ERROR_H
+#define SEALANE_ERROR_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * A few English words for an error of this library, without a full stop.
+ * @param error an errno, negative or positive
+ * @return a static string, never NULL. Any thread. Since 0.1.
+ */
+const char *sea_error_text(int error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A heap: memory that this process alone writes and allocates in, and that
+ * others can map read-only. It grows by arenas (sealed memfds) up to its quota and
+ * keeps them, so that a warm heap allocates without a system call or a page fault.
+ *
+ * All calls may be made from any thread.
+ */
+#ifndef SEALANE_HEAP_H
+#define SEALANE_HEAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sea_session;
+struct sea_heap;
+
+/** Which pages a heap asks for. What it obtained is in sea_heap_stats, never assumed. */
+enum sea_pages {
+	SEA_PAGES_DEFAULT = 0,  /**< the machine's base pages */
+	SEA_PAGES_THP = 1,      /**< transparent huge pages by MADV_HUGEPAGE, where shmem_enabled allows them */
+	SEA_PAGES_COLLAPSE = 2, /**< base pages collapsed to huge ones by MADV_COLLAPSE, off the data path; works where shmem_enabled is never */
+	SEA_PAGES_HUGETLB = 3,  /**< pages of the hugetlb pool; an allocation fails with -ENOMEM where the pool is empty */
+};
+
+/** Back all memory of an arena when it is made, not when it is first handed out. */
+#define SEA_HEAP_PREFAULT (1u << 0)
+/** Lock the memory against swapping; -ENOMEM or -EPERM where RLIMIT_MEMLOCK forbids it. */
+#define SEA_HEAP_MLOCK (1u << 1)
+/** Place the memory on numa_node. */
+#define SEA_HEAP_NUMA (1u << 2)
+
+/** How to make a heap. All zero is a good start; unset members must be zero. */
+struct sea_heap_options {
+	/** Most bytes to take from the kernel. 0: half of the smaller of available memory and cgroup limit. */
+	uint64_t quota_n_bytes;
+	/** Size of an arena in bytes, a power of two from 2 MiB to 256 MiB. 0: quota/16 within those. */
+	uint64_t arena_n_bytes;
+	/** Pages to ask for. */
+	enum sea_pages pages;
+	/** SEA_HEAP_ bits. */
+	uint32_t flags;
+	/** Node for SEA_HEAP_NUMA. */
+	uint32_t numa_node;
+	/** Must be 0. */
+	uint32_t reserved_0;
+	/** Must be 0. */
+	uint64_t reserved[8];
+};
+
+/** State of a heap. */
+struct sea_heap_stats {
+	uint64_t quota_n_bytes;       /**< the limit in force */
+	uint64_t n_bytes_backed;      /**< taken from the kernel, retired arenas included until they are gone */
+	uint64_t n_bytes_used;        /**< in blocks that somebody holds, rounded up to their size class */
+	uint64_t n_bytes_peak;        /**< highest n_bytes_used */
+	uint64_t n_blocks_used;       /**< blocks that somebody holds */
+	uint64_t n_arenas;            /**< arenas in use */
+	uint64_t n_arenas_retired;    /**< arenas waiting for their last reader */
+	uint64_t n_bytes_huge;        /**< of n_bytes_backed, in huge pages (as last looked at by this call) */
+	uint64_t n_waits;             /**< allocations that had to wait for a release */
+	uint64_t reserved[7];         /**< 0 */
+};
+
+/**
+ * Makes a heap in a session. No memory is taken before the first allocation
+ * (with SEA_HEAP_PREFAULT: one arena at once).
+ *
+ * @param ret_heap receives the heap; the caller frees it, or the session does at its close
+ * @param options NULL for the defaults
+ * @return 0; -EINVAL an option out of its range; -ENOMEM; -ENOTSUP these pages or
+ *         this node do not exist here; -EPERM in a forked child. Since 0.1.
+ */
+int sea_heap_new(struct sea_heap **ret_heap, struct sea_session *session, const struct sea_heap_options *options);
+
+/**
+ * Frees a heap. Messages of it that others hold stay readable to them; the
+ * memory goes back to the kernel when the last of them is done.
+ * @param heap NULL is allowed; never the session's own heap
+ * @return NULL. No message or frame of this heap may be held by this process. Since 0.1.
+ */
+struct sea_heap *sea_heap_free(struct sea_heap *heap);
+
+/** Fills in the state. @return 0; -EPERM in a forked child. Since 0.1. */
+int sea_heap_get_stats(struct sea_heap *heap, struct sea_heap_stats *ret_stats);
+
+/**
+ * Gives memory back to the kernel: arenas in which nobody holds anything are
+ * retired; they are gone when their last reader has unmapped them, within milliseconds.
+ *
+ * @param n_bytes_keep stop when no more than this would stay backed
+ * @return 0; -EPERM in a forked child. Since 0.1.
+ */
+int sea_heap_trim(struct sea_heap *heap, uint64_t n_bytes_keep);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Version of the library and what it can do.
+ *
+ * Processes of different minor versions work together: the handshake carries a
+ * range of wire versions and the newest common one is used.
+ */
+#ifndef SEALANE_VERSION_H
+#define SEALANE_VERSION_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Major version of this header. */
+#define SEA_VERSION_MAJOR 0
+/** Minor version of this header. */
+#define SEA_VERSION_MINOR 1
+/** Patch level of this header. */
+#define SEA_VERSION_PATCH 0
+/** Version of this header as one number, 10000 * major + 100 * minor + patch. */
+#define SEA_VERSION (10000 * SEA_VERSION_MAJOR + 100 * SEA_VERSION_MINOR + SEA_VERSION_PATCH)
+
+/** The memfd transport with push, pull and pair. */
+#define SEA_FEATURE_MEMFD (1u << 0)
+/** Orphans: what a dead receiver had not released comes back to its sender. */
+#define SEA_FEATURE_ORPHANS (1u << 1)
+/** Frames whose memory the kernel seals against the producer as well. */
+#define SEA_FEATURE_IMMUTABLE (1u << 2)
+
+/** Version of the library that is loaded, in the form of SEA_VERSION. Any thread. Since 0.1. */
+unsigned sea_version(void);
+
+/** What the loaded library can do: a set of SEA_FEATURE_ bits. Any thread. Since 0.1. */
+uint64_t sea_features(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

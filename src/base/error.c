@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Words for the errors of sealane/error.h, and the version. */
+#include <errno.h>
+#include <string.h>
+
+#include <sealane/error.h>
+#include <sealane/version.h>
+
+const char *sea_error_text(int error)
+{
+	switch (error < 0 ? -error : error) {
+	case 0: return "no error";
+	case EAGAIN: return "nothing there or no room right now";
+	case ETIMEDOUT: return "the time given is over";
+	case EINTR: return "interrupted by a signal";
+	case EINVAL: return "an argument is out of its range";
+	case ENOMEM: return "no memory, or the heap is at its quota";
+	case E2BIG: return "larger than the quota or the format allows";
+	case EMFILE: return "this process has no free file descriptor";
+	case ENFILE: return "the machine has no free file descriptor";
+	case ENOSPC: return "the runtime directory's file system is full";
+	case EADDRINUSE: return "another live process is bound to that address";
+	case EACCES: return "the runtime directory or the peer belongs to another user or group";
+	case ENOTSUP: return "not possible with this kernel, machine or configuration";
+	case EBADMSG: return "malformed bytes from a peer";
+	case EPIPE: return "the peer is gone";
+	case EBUSY: return "still in use";
+	case EDEADLK: return "a waiting call inside a callback";
+	case EPERM: return "not possible in a forked child, or not permitted";
+	case ECANCELED: return "the wait was interrupted";
+	case ENAMETOOLONG: return "a name or path is too long";
+	case ENOENT: return "no such file or directory";
+	case EROFS: return "the runtime directory's file system is read-only";
+	default: return strerrordesc_np(error < 0 ? -error : error) ? strerrordesc_np(error < 0 ? -error : error)
+		                                                     : "unknown error";
+	}
+}
+
+unsigned sea_version(void)
+{
+	return SEA_VERSION;
+}
+
+uint64_t sea_features(void)
+{
+	return SEA_FEATURE_MEMFD | SEA_FEATURE_ORPHANS | SEA_FEATURE_IMMUTABLE;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Newer system calls with their fall-backs; see kernel.h. */
+#include "base/kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+int seai_memfd_create(const char *name, int hugetlb)
+{
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (hugetlb ? MFD_HUGETLB | MFD_HUGE_2MB : 0);
+	/* MFD_NOEXEC_SEAL (6.3) is an unknown flag to older kernels: EINVAL. */
+	int fd = memfd_create(name, flags | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, flags);
+	return fd < 0 ? -errno : fd;
+}
+
+int seai_fd_reopen(int fd, int open_flags)
+{
+	char path[40];
+	int reopened;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	reopened = open(path, open_flags | O_CLOEXEC | O_NONBLOCK);
+	return reopened < 0 ? -errno : reopened;
+}
+
+int seai_populate(void *address, uint64_t n_bytes, int fd, uint64_t offset)
+{
+	uint64_t page_n_bytes = seai_page_n_bytes();
+	int r;
+
+	do
+		r = madvise(address, n_bytes, MADV_POPULATE_WRITE);
+	while (r < 0 && (errno == EINTR || errno == EAGAIN));
+	if (r == 0)
+		return 0;
+	if (errno == EFAULT || errno == EHWPOISON || errno == ENOMEM)
+		return -ENOMEM;
+	/* Before 5.14, or refused: let the file system allocate, which fails instead of signalling, then map the pages. */
+	do
+		r = fallocate(fd, 0, (off_t)offset, (off_t)n_bytes);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < n_bytes; i += page_n_bytes) {
+		_Atomic uint8_t *byte = (_Atomic uint8_t *)address + i;
+
+		/* An atomic or with nothing: a write fault that changes no byte. */
+		atomic_fetch_or_explicit(byte, 0, memory_order_relaxed);
+	}
+	return 0;
+}
+
+uint64_t seai_page_n_bytes(void)
+{
+	static _Atomic uint64_t cached;
+	uint64_t n_bytes = atomic_load_explicit(&cached, memory_order_relaxed);
+
+	if (n_bytes == 0) {
+		n_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+		atomic_store_explicit(&cached, n_bytes, memory_order_relaxed);
+	}
+	return n_bytes;
+}
+
+uint64_t seai_random(void)
+{
+	uint64_t number = 0;
+
+	while (getrandom(&number, sizeof(number), 0) != sizeof(number) || number == 0)
+		if (errno != EINTR && number == 0) /* no getrandom(): addresses, time and pid must do */
+			number = (uint64_t)seai_now_ns() * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)getpid() << 32 ^
+			         (uint64_t)(uintptr_t)&number;
+	return number;
+}
+
+int seai_peer_pidfd(int socket_fd)
+{
+	struct ucred credentials;
+	socklen_t n_bytes = sizeof(int);
+	int fd = -1;
+
+	if (getsockopt(socket_fd, SOL_SOCKET, SO_PEERPIDFD, &fd, &n_bytes) == 0)
+		return fd;
+	n_bytes = sizeof(credentials);
+	if (getsockopt(socket_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &n_bytes) < 0)
+		return -errno;
+	if (credentials.pid <= 0) /* not visible in this pid namespace */
+		return -ESRCH;
+	fd = (int)syscall(SYS_pidfd_open, credentials.pid, 0);
+	if (fd < 0)
+		return -errno;
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return fd;
+}
+
+/* A number of bytes from a file that holds a decimal number, or UINT64_MAX ("max", missing, malformed). */
+static uint64_t kernel_read_limit(const char *path)
+{
+	SEAI_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[64];
+	char *end;
+	ssize_t n;
+	unsigned long long number;
+
+	if (fd < 0)
+		return UINT64_MAX;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return UINT64_MAX;
+	text[n] = 0;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	return end == text || errno ? UINT64_MAX : (uint64_t)number;
+}
+
+/* The tightest memory.max from this process's cgroup (v2) up to the root. */
+static uint64_t kernel_cgroup_limit(void)
+{
+	char line[4096] = "";
+	char path[4200];
+	char *group, *slash;
+	uint64_t limit = UINT64_MAX;
+	FILE *file = fopen("/proc/self/cgroup", "re");
+
+	if (!file)
+		return limit;
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, "0::", 3) == 0)
+			break;
+	fclose(file);
+	if (strncmp(line, "0::/", 4) != 0) {
+		uint64_t v1 = kernel_read_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+
+		return v1;
+	}
+	group = line + 3;
+	group[strcspn(group, "\n")] = 0;
+	for (;;) {
+		uint64_t here;
+
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", strcmp(group, "/") == 0 ? "" : group);
+		here = kernel_read_limit(path);
+		if (here < limit)
+			limit = here;
+		slash = strrchr(group, '/');
+		if (!slash || slash == group)
+			break;
+		*slash = 0;
+	}
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/memory.max");
+	return kernel_read_limit(path) < limit ? kernel_read_limit(path) : limit;
+}
+
+uint64_t seai_default_quota(void)
+{
+	uint64_t available = UINT64_MAX, limit = kernel_cgroup_limit(), smaller;
+	char line[128];
+	FILE *file = fopen("/proc/meminfo", "re");
+
+	if (file) {
+		while (fgets(line, sizeof(line), file))
+			if (strncmp(line, "MemAvailable:", 13) == 0)
+				available = (uint64_t)strtoull(line + 13, NULL, 10) << 10;
+		fclose(file);
+	}
+	if (available == UINT64_MAX)
+		available = (uint64_t)sysconf(_SC_PHYS_PAGES) * seai_page_n_bytes();
+	smaller = available < limit ? available : limit;
+	return smaller / 2 > (16u << 20) ? smaller / 2 : 16u << 20;
+}
