@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An attached arena: one of another process, mapped here read-only.
+ *
+ * Nothing is mapped before its seals, its size and its head were checked, so no access within n_bytes can
+ * fail later, whatever its owner does. Messages count their references in n_holds; the
+ * mapping goes when that is 0 and its owner said that it is over, or died and no
+ * descriptor of it can come any more (wire/attachments.h decides that).
+ */
+#ifndef SEALANE_MEMORY_ATTACH_H
+#define SEALANE_MEMORY_ATTACH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "memory/layout.h"
+
+struct sea_session;
+
+struct seai_attached {
+	uint64_t owner_id;
+	uint32_t arena_id;
+	uint32_t flags;
+	const uint8_t *base;
+	uint64_t n_bytes;
+	uint64_t data_offset;
+	uint32_t n_blocks_max;
+	int fd;                       /* O_RDONLY; passed on to those we forward to */
+	_Atomic int64_t n_holds;      /* references of messages of this process */
+	_Atomic bool dying;           /* whoever brings n_holds to 0 wakes the service thread */
+	/* wire layer, control lock */
+	struct seai_attached *next;   /* in the hash chain, or among the dying */
+	_Atomic(struct seai_conn *) owner; /* NULL when the owner is dead: nothing is given back then */
+	struct seai_provider *providers;
+	uint32_t n_providers, n_providers_max;
+	bool retired;                 /* its owner said that nobody holds anything in it */
+};
+
+/*
+ * Checks and maps what a peer sent as an arena. Takes fd on success.
+ * 0; -EBADMSG not a memfd, not sealed, too short, or a head that does not fit; -ENOMEM, -EMFILE the map could not be made: nothing is lost.
+ */
+int seai_attached_new(struct seai_attached **ret_attached, const struct sea_session *session, int *fd, uint64_t owner_id,
+                      uint32_t arena_id);
+
+/* Unmaps and closes. */
+struct seai_attached *seai_attached_free(struct seai_attached *attached);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Heaps as the user sees them: options checked, made, looked at, freed. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/kernel.h"
+#include "memory/heap-state.h"
+
+#define HEAP_ARENA_MIN_N_BYTES ((uint64_t)2 << 20)
+#define HEAP_ARENA_MAX_N_BYTES ((uint64_t)256 << 20)
+#define HEAP_FLAGS (SEA_HEAP_PREFAULT | SEA_HEAP_MLOCK | SEA_HEAP_NUMA)
+
+/* The largest power of two that is not above the quota's sixteenth, within the limits. */
+static uint64_t heap_arena_n_bytes(uint64_t quota)
+{
+	uint64_t n_bytes = HEAP_ARENA_MIN_N_BYTES;
+
+	while (n_bytes < HEAP_ARENA_MAX_N_BYTES && n_bytes * 2 <= quota / 16)
+		n_bytes *= 2;
+	return n_bytes;
+}
+
+static int heap_check_options(const struct sea_heap_options *options)
+{
+	uint64_t arena = options->arena_n_bytes;
+
+	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
+		if (options->reserved[i])
+			return -EINVAL;
+	if (options->reserved_0 || options->flags & ~HEAP_FLAGS || (unsigned)options->pages > SEA_PAGES_HUGETLB)
+		return -EINVAL;
+	if (arena && (arena & (arena - 1) || arena < HEAP_ARENA_MIN_N_BYTES || arena > HEAP_ARENA_MAX_N_BYTES))
+		return -EINVAL;
+	if (options->numa_node && !(options->flags & SEA_HEAP_NUMA))
+		return -EINVAL;
+	if (options->quota_n_bytes > SEAI_CLASS_RUN_MAX_N_BYTES)
+		return -EINVAL;
+	return seai_pages_check(options->pages, options->flags, options->numa_node);
+}
+
+static int heap_set_options(struct sea_heap *heap, const struct sea_heap_options *options)
+{
+	heap->quota = options->quota_n_bytes ? options->quota_n_bytes : seai_default_quota();
+	heap->arena_n_bytes = options->arena_n_bytes ? options->arena_n_bytes : heap_arena_n_bytes(heap->quota);
+	heap->pages = options->pages;
+	heap->flags = options->flags;
+	heap->numa_node = options->numa_node;
+	heap->unit_n_bytes = SEAI_CHUNK_N_BYTES;
+	heap->head_n_bytes = seai_page_n_bytes();
+	if (heap->pages == SEA_PAGES_HUGETLB)
+		heap->head_n_bytes = SEAI_HUGE_N_BYTES;
+	/* With the guard, neighbours in the same 2 MiB may be read-only and could not be populated. */
+	if (heap->pages == SEA_PAGES_HUGETLB || (heap->pages != SEA_PAGES_DEFAULT && !heap->session->guard))
+		heap->unit_n_bytes = SEAI_HUGE_N_BYTES;
+	if (heap->quota < heap->head_n_bytes + heap->unit_n_bytes)
+		return -EINVAL;
+	if (heap->pages == SEA_PAGES_HUGETLB && heap->quota < heap->head_n_bytes + heap->arena_n_bytes)
+		return -EINVAL; /* not one arena: they come whole */
+	heap->n_bytes_max = (heap->quota - heap->head_n_bytes) / heap->unit_n_bytes * heap->unit_n_bytes;
+	return 0;
+}
+
+/* With SEA_HEAP_PREFAULT: one arena at once. */
+static int heap_prefault(struct sea_heap *heap)
+{
+	struct seai_arena *arena;
+
+	if (!(heap->flags & SEA_HEAP_PREFAULT))
+		return 0;
+	return seai_arena_new(&arena, heap, heap->arena_n_bytes, SEAI_ARENA_ORDINARY);
+}
+
+int seai_heap_new(struct sea_heap **ret_heap, struct sea_session *session, const struct sea_heap_options *options)
+{
+	static const struct sea_heap_options defaults;
+	SEAI_AUTO_FREE struct sea_heap *heap = NULL;
+	int r;
+
+	options = options ? options : &defaults;
+	r = heap_check_options(options);
+	if (r < 0)
+		return r;
+	heap = calloc(1, sizeof(*heap));
+	if (!heap)
+		return -ENOMEM;
+	heap->session = session;
+	for (unsigned i = 0; i < SEAI_CLASS_N; i++)
+		heap->classes[i].n_bytes = seai_class_n_bytes(i);
+	r = heap_set_options(heap, options);
+	if (r < 0)
+		return r;
+	seai_lock_take(&session->books);
+	r = heap_prefault(heap);
+	if (r == 0) {
+		heap->next = session->heaps;
+		session->heaps = heap;
+	}
+	seai_lock_release(&session->books);
+	if (r < 0)
+		return r;
+	*ret_heap = SEAI_TAKE(heap);
+	return 0;
+}
+
+int sea_heap_new(struct sea_heap **ret_heap, struct sea_session *session, const struct sea_heap_options *options)
+{
+	return seai_session_is_forked(session) ? -EPERM : seai_heap_new(ret_heap, session, options);
+}
+
+/* Arenas that the service thread has or will get stay with it; all others are freed here. */
+void seai_heap_destroy(struct sea_heap *heap)
+{
+	struct sea_heap **at = &heap->session->heaps;
+
+	while (heap->arenas) {
+		struct seai_arena *arena = heap->arenas;
+		bool others = arena->queued || arena->busy;
+
+		if (arena->queued) {
+			/* It stays in the session's table until it is gone. */
+			bool listed = arena->listed;
+
+			arena->listed = false;
+			seai_arena_detach(arena);
+			arena->listed = listed;
+		} else {
+			seai_arena_detach(arena);
+		}
+		if (!others)
+			seai_arena_fini(arena);
+	}
+	while (*at && *at != heap)
+		at = &(*at)->next;
+	if (*at)
+		*at = heap->next;
+	free(heap);
+}
+
+struct sea_heap *sea_heap_free(struct sea_heap *heap)
+{
+	struct sea_session *session;
+
+	/* In a forked child nothing of it is mapped, and the lock may be held by a thread that does not exist here. */
+	if (!heap || seai_session_is_forked(heap->session))
+		return NULL;
+	session = heap->session;
+	seai_lock_take(&session->books);
+	seai_heap_destroy(heap);
+	seai_lock_release(&session->books);
+	return NULL;
+}
+
+/* The address ranges of a heap's arenas; NULL when there are none or no memory. */
+static struct seai_range *heap_ranges(const struct sea_heap *heap, size_t *ret_n_ranges)
+{
+	struct seai_range *ranges = calloc(heap->n_arenas + heap->n_arenas_retired + 1, sizeof(*ranges));
+	size_t n = 0;
+
+	for (const struct seai_arena *arena = heap->arenas; ranges && arena; arena = arena->heap_next)
+		if (arena->head) {
+			ranges[n].from = (uintptr_t)arena->head;
+			ranges[n++].to = (uintptr_t)arena->head + arena->n_bytes;
+		}
+	*ret_n_ranges = n;
+	return ranges;
+}
+
+int sea_heap_get_stats(struct sea_heap *heap, struct sea_heap_stats *ret_stats)
+{
+	SEAI_AUTO_FREE struct seai_range *ranges = NULL;
+	struct sea_heap_stats stats = { 0 };
+	size_t n_ranges = 0;
+	bool look;
+
+	if (seai_session_is_forked(heap->session))
+		return -EPERM;
+	seai_lock_take(&heap->session->books);
+	stats.quota_n_bytes = heap->quota;
+	stats.n_bytes_backed = heap->n_bytes_backed;
+	stats.n_bytes_used = heap->n_bytes_used;
+	stats.n_bytes_peak = heap->n_bytes_peak;
+	stats.n_blocks_used = heap->n_blocks_used;
+	stats.n_arenas = heap->n_arenas;
+	stats.n_arenas_retired = heap->n_arenas_retired;
+	stats.n_waits = heap->n_waits;
+	if (heap->pages == SEA_PAGES_HUGETLB)
+		stats.n_bytes_huge = heap->n_bytes_backed;
+	look = heap->pages == SEA_PAGES_THP || heap->pages == SEA_PAGES_COLLAPSE;
+	if (look)
+		ranges = heap_ranges(heap, &n_ranges);
+	seai_lock_release(&heap->session->books);
+	if (ranges)
+		stats.n_bytes_huge = seai_pages_count_huge(ranges, n_ranges);
+	*ret_stats = stats;
+	return 0;
+}

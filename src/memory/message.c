@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The public face of messages. What can still change under us (a part table, which a dishonest producer
+ * may rewrite) is loaded once, checked, and then used.
+ */
+#include "memory/message.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "memory/done.h"
+#include "memory/heap-state.h"
+#include "memory/ledger.h"
+
+int sea_message_new(struct sea_message **ret_message, struct sea_heap *heap, size_t n_bytes, size_t alignment,
+                    int64_t timeout_ns)
+{
+	int r = sea_message_new_many(ret_message, 1, heap, n_bytes, alignment, timeout_ns);
+
+	return r < 0 ? r : 0;
+}
+
+/* Empty and very small messages lie in the object and travel in the descriptor. */
+static int message_new_inline(struct sea_message **messages, size_t n_messages, struct sea_session *session, size_t n_bytes)
+{
+	size_t n;
+
+	for (n = 0; n < n_messages && n < INT32_MAX; n++) {
+		struct sea_message *message = seai_message_take(session);
+
+		if (!message)
+			break;
+		message->n_parts = 1;
+		message->n_bytes = n_bytes;
+		message->flags = SEAI_MESSAGE_WRITABLE;
+		messages[n] = message;
+	}
+	return n ? (int)n : -ENOMEM;
+}
+
+#define MESSAGE_BATCH 64
+
+int sea_message_new_many(struct sea_message **messages, size_t n_messages, struct sea_heap *heap, size_t n_bytes,
+                         size_t alignment, int64_t timeout_ns)
+{
+	struct seai_block *blocks[MESSAGE_BATCH];
+	struct sea_session *session = heap->session;
+	size_t n_done = 0;
+
+	if (seai_session_is_forked(session))
+		return -EPERM;
+	if (n_messages == 0 || (alignment & (alignment - 1)) || alignment > SEA_ALIGNMENT_MAX)
+		return -EINVAL;
+	if (alignment < SEA_ALIGNMENT_DEFAULT)
+		alignment = SEA_ALIGNMENT_DEFAULT;
+	if (n_bytes == 0 || (n_bytes <= SEAI_INLINE_N_BYTES && alignment <= SEA_ALIGNMENT_DEFAULT))
+		return message_new_inline(messages, n_messages, session, n_bytes);
+	while (n_done < n_messages && n_done < INT32_MAX - MESSAGE_BATCH) {
+		size_t n_wanted = n_messages - n_done < MESSAGE_BATCH ? n_messages - n_done : MESSAGE_BATCH;
+		/* Only the first batch waits: what there is is given at once. */
+		int n = seai_allocate_wait(heap, n_bytes, alignment, SEAI_ALLOCATE_WHOLE, blocks, n_wanted, n_done ? 0 : timeout_ns);
+
+		if (n < 0)
+			return n_done ? (int)n_done : n;
+		for (int i = 0; i < n; i++) {
+			struct seai_block *block = blocks[i];
+			struct sea_message *message = seai_message_take(session);
+
+			if (!message) {
+				SEAI_LOCKED(&session->books, books);
+				for (; i < n; i++)
+					seai_ledger_release_own(session, blocks[i]);
+				return n_done ? (int)n_done : -ENOMEM;
+			}
+			message->kind = SEAI_MESSAGE_SINGLE;
+			message->flags = SEAI_MESSAGE_WRITABLE;
+			message->n_parts = 1;
+			message->n_blocks = 1;
+			message->offset = block->offset;
+			message->n_bytes = n_bytes;
+			message->ref.attached = NULL;
+			message->ref.block = block;
+			message->ref.base = (const uint8_t *)block->arena->head;
+			message->ref.n_bytes = block->arena->n_bytes;
+			message->ref.generation = block->generation;
+			message->ref.block_id = block->id;
+			message->ref.arena_id = block->arena->id;
+			message->ref.source_plus_1 = 0;
+			messages[n_done++] = message;
+		}
+		if ((size_t)n < n_wanted)
+			break;
+	}
+	return (int)n_done;
+}
+
+struct sea_message *sea_message_ref(struct sea_message *message)
+{
+	atomic_fetch_add_explicit(&message->n_refs, 1, memory_order_relaxed);
+	return message;
+}
+
+/* Whether this was the last reference. */
+static inline bool message_drop_reference(struct sea_message *message)
+{
+	/* One locked instruction is saved where nobody else has it. acquire/release: what other threads did with it comes before its end. */
+	if (atomic_load_explicit(&message->n_refs, memory_order_acquire) == 1)
+		return true;
+	return atomic_fetch_sub_explicit(&message->n_refs, 1, memory_order_acq_rel) == 1;
+}
+
+static void message_drop_sources(struct sea_message *message)
+{
+	for (uint32_t i = 0; i < message->n_sources; i++)
+		sea_message_unref(message->sources[i]);
+	message->n_sources = 0;
+}
+
+void seai_message_release_own_locked(struct sea_message *message)
+{
+	for (uint32_t i = 0; i < message->n_blocks; i++)
+		if (message->refs[i].block && !message->refs[i].source_plus_1)
+			seai_ledger_release_own(message->session, message->refs[i].block);
+}
+
+static bool message_has_foreign(const struct sea_message *message)
+{
+	for (uint32_t i = 0; i < message->n_blocks; i++)
+		if (message->refs[i].attached && !message->refs[i].source_plus_1)
+			return true;
+	return false;
+}
+
+void sea_message_unref_many(struct sea_message **messages, size_t n_messages)
+{
+	struct sea_session *session = NULL;
+	struct sea_message *foreign[MESSAGE_BATCH];
+	size_t n_foreign = 0;
+	bool has_books = false;
+
+	for (size_t i = 0; i < n_messages; i++) {
+		struct sea_message *message = SEAI_TAKE(messages[i]);
+
+		if (!message || !message_drop_reference(message))
+			continue;
+		if (session && message->session != session && has_books) {
+			seai_lock_release(&session->books);
+			has_books = false;
+		}
+		if (n_foreign && (message->session != session || n_foreign == MESSAGE_BATCH)) {
+			/* Records are written without the books lock. */
+			if (has_books)
+				seai_lock_release(&session->books);
+			has_books = false;
+			session->hooks->release(session, foreign, n_foreign);
+			for (size_t j = 0; j < n_foreign; j++)
+				seai_message_put(foreign[j]);
+			n_foreign = 0;
+		}
+		session = message->session;
+		if (seai_session_is_forked(session)) {
+			seai_message_put(message);
+			continue;
+		}
+		if (SEAI_UNLIKELY(message->n_sources)) {
+			if (has_books)
+				seai_lock_release(&session->books);
+			has_books = false;
+			message_drop_sources(message);
+		}
+		if (message->flags & SEAI_MESSAGE_GIVEN || message->n_blocks == 0) {
+			seai_message_put(message);
+			continue;
+		}
+		if (message->n_blocks > 1 || message->ref.block) {
+			if (!has_books)
+				seai_lock_take(&session->books);
+			has_books = true;
+			seai_message_release_own_locked(message);
+		}
+		if (message_has_foreign(message))
+			foreign[n_foreign++] = message;
+		else
+			seai_message_put(message);
+	}
+	if (has_books)
+		seai_lock_release(&session->books);
+	if (n_foreign) {
+		session->hooks->release(session, foreign, n_foreign);
+		for (size_t j = 0; j < n_foreign; j++)
+			seai_message_put(foreign[j]);
+	}
+}
+
+struct sea_message *sea_message_unref(struct sea_message *message)
+{
+	sea_message_unref_many(&message, 1);
+	return NULL;
+}
+
+size_t sea_message_n_parts(const struct sea_message *message)
+{
+	return message->n_parts;
+}
+
+/* The table's parts; the form was checked when the message was made. */
+static const struct seai_table_part *message_parts(const struct sea_message *message)
+{
+	const uint8_t *table = message->refs[0].base + message->offset;
+
+	return (const struct seai_table_part *)(const void *)(table + sizeof(struct seai_table_head) +
+	                                                      message->n_blocks * sizeof(struct seai_block_name));
+}
+
+int sea_message_get_part(const struct sea_message *message, size_t index, struct sea_part *ret_part)
+{
+	const struct seai_table_part *entry;
+	uint64_t where, n_bytes, offset, block;
+
+	if (index >= message->n_parts)
+		return -EINVAL;
+	if (message->kind != SEAI_MESSAGE_TABLE) {
+		ret_part->data = sea_message_data(message);
+		ret_part->n_bytes = message->n_bytes;
+		return 0;
+	}
+	entry = &message_parts(message)[index];
+	/* Loaded once: the producer of a pooled frame can still write here. */
+	where = __atomic_load_n(&entry->where, __ATOMIC_RELAXED);
+	n_bytes = __atomic_load_n(&entry->n_bytes, __ATOMIC_RELAXED);
+	block = where >> SEAI_TABLE_OFFSET_BITS;
+	offset = where & SEAI_TABLE_OFFSET_MASK;
+	if (n_bytes == 0) {
+		*ret_part = (struct sea_part){ NULL, 0 };
+		return 0;
+	}
+	if (block >= message->n_blocks || offset > message->refs[block].n_bytes ||
+	    n_bytes > message->refs[block].n_bytes - offset)
+		return -EBADMSG;
+	ret_part->data = message->refs[block].base + offset;
+	ret_part->n_bytes = n_bytes;
+	return 0;
+}
+
+uint64_t sea_message_n_bytes(const struct sea_message *message)
+{
+	uint64_t sum = 0;
+	struct sea_part part;
+
+	for (size_t i = 0; i < message->n_parts; i++)
+		if (sea_message_get_part(message, i, &part) == 0)
+			sum += part.n_bytes;
+	return sum;
+}
+
+const void *sea_message_data(const struct sea_message *message)
+{
+	struct sea_part part;
+
+	if (message->kind == SEAI_MESSAGE_SINGLE)
+		return message->n_bytes ? message->refs[0].base + message->offset : NULL;
+	if (message->kind == SEAI_MESSAGE_INLINE)
+		return message->n_bytes ? message->inline_data : NULL;
+	return sea_message_get_part(message, 0, &part) < 0 ? NULL : part.data;
+}
+
+size_t sea_message_size(const struct sea_message *message)
+{
+	struct sea_part part;
+
+	if (message->kind != SEAI_MESSAGE_TABLE)
+		return message->n_bytes;
+	return sea_message_get_part(message, 0, &part) < 0 ? 0 : part.n_bytes;
+}
+
+void *sea_message_write(struct sea_message *message)
+{
+	if (!(message->flags & SEAI_MESSAGE_WRITABLE) || !seai_message_is_last_reference(message) || message->n_bytes == 0)
+		return NULL;
+	if (message->kind == SEAI_MESSAGE_INLINE)
+		return message->inline_data;
+	return seai_block_data(message->ref.block);
+}
+
+int sea_message_shrink(struct sea_message *message, size_t n_bytes)
+{
+	if (!(message->flags & SEAI_MESSAGE_WRITABLE) || !seai_message_is_last_reference(message) ||
+	    n_bytes > message->n_bytes)
+		return -EINVAL;
+	message->n_bytes = n_bytes;
+	return 0;
+}
+
+uint64_t sea_message_get_tag(const struct sea_message *message)
+{
+	return message->tag;
+}
+
+void sea_message_set_tag(struct sea_message *message, uint64_t tag)
+{
+	message->tag = tag;
+}
+
+uint64_t sea_message_sender(const struct sea_message *message)
+{
+	return message->sender_id;
+}
+
+int sea_message_notify(struct sea_message *message, uint64_t cookie)
+{
+	struct sea_session *session = message->session;
+	struct seai_block *block = message->refs[0].block;
+	int r;
+
+	if (seai_session_is_forked(session))
+		return -EPERM;
+	if (message->n_blocks == 0 || !block)
+		return -EINVAL;
+	SEAI_LOCKED(&session->books, books);
+	if (!(block->flags & SEAI_BLOCK_NOTIFY)) {
+		r = seai_done_reserve(session);
+		if (r < 0)
+			return r;
+		block->flags |= SEAI_BLOCK_NOTIFY;
+	}
+	block->cookie = cookie;
+	if (session->done_fd >= 0 || session->on_done)
+		session->hooks->arm(session);
+	return 0;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waiting for memory: until a release, a deadline, or a signal; never by sleeping and looking again. */
+#include <errno.h>
+#include <limits.h>
+
+#include "base/clock.h"
+#include "memory/heap-state.h"
+#include "memory/message.h"
+
+void seai_note_release(struct sea_session *session)
+{
+	/* release: pairs with the acquire of those who wait; what was freed is seen under the books lock anyway */
+	atomic_fetch_add_explicit(&session->memory_epoch, 1, memory_order_release);
+	if (atomic_load_explicit(&session->n_memory_waiters, memory_order_relaxed))
+		seai_futex_wake(&session->memory_epoch, INT_MAX);
+}
+
+int seai_wait_for_release(struct sea_session *session, uint32_t epoch, int64_t deadline_ns)
+{
+	int r = 0;
+
+	if (session->hooks->is_service_thread(session))
+		return -EDEADLK;
+	atomic_fetch_add_explicit(&session->n_memory_waiters, 1, memory_order_seq_cst);
+	if (atomic_load_explicit(&session->memory_epoch, memory_order_seq_cst) == epoch)
+		r = seai_futex_wait(&session->memory_epoch, epoch, deadline_ns);
+	atomic_fetch_sub_explicit(&session->n_memory_waiters, 1, memory_order_relaxed);
+	return r;
+}
+
+/* One try, with what others have released meanwhile. Books lock held. */
+static int allocate_try(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignment, enum seai_allocation kind,
+                        struct seai_block **blocks, size_t n_blocks)
+{
+	if (kind == SEAI_ALLOCATE_IMMUTABLE) {
+		int r = seai_heap_allocate_immutable(heap, n_bytes, blocks);
+
+		return r < 0 ? r : 1;
+	}
+	if (kind == SEAI_ALLOCATE_GROWING) {
+		int r = seai_heap_reserve(heap, n_bytes, n_bytes < SEAI_CHUNK_N_BYTES ? n_bytes : SEAI_CHUNK_N_BYTES, alignment,
+		                          blocks);
+
+		return r < 0 ? r : 1;
+	}
+	if (n_blocks == 1) {
+		int r = seai_heap_allocate(heap, n_bytes, alignment, blocks);
+
+		return r < 0 ? r : 1;
+	}
+	return seai_heap_allocate_many(heap, n_bytes, alignment, blocks, n_blocks);
+}
+
+/* Backs fresh blocks up to n_bytes; those that cannot be are given back. Returns how many there are, or an error. */
+static int allocate_back(struct sea_session *session, struct seai_block **blocks, int n, uint64_t n_bytes)
+{
+	int n_backed = 0, error = 0;
+
+	for (int i = 0; i < n; i++) {
+		int r = error;
+
+		if (!r && SEAI_UNLIKELY(!seai_block_is_backed(blocks[i], n_bytes)))
+			r = seai_block_back(blocks[i], n_bytes);
+		if (SEAI_LIKELY(r == 0)) {
+			blocks[n_backed++] = blocks[i];
+			continue;
+		}
+		error = r;
+		SEAI_LOCKED(&session->books, books);
+		blocks[i]->n_own = 0;
+		seai_heap_release(blocks[i]);
+	}
+	return n_backed ? n_backed : error;
+}
+
+int seai_allocate_wait(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignment, enum seai_allocation kind,
+                       struct seai_block **blocks, size_t n_blocks, int64_t timeout_ns)
+{
+	struct sea_session *session = heap->session;
+	int64_t deadline_ns = 0;
+	bool has_waited = false;
+
+	for (;;) {
+		uint32_t epoch;
+		int r;
+
+		{
+			SEAI_LOCKED(&session->books, books);
+			r = allocate_try(heap, n_bytes, alignment, kind, blocks, n_blocks);
+			if (SEAI_UNLIKELY(r == -EAGAIN)) {
+				if (session->hooks->drain(session))
+					r = allocate_try(heap, n_bytes, alignment, kind, blocks, n_blocks);
+			}
+			epoch = atomic_load_explicit(&session->memory_epoch, memory_order_relaxed);
+		}
+		if (r > 0) {
+			if (kind == SEAI_ALLOCATE_WHOLE)
+				r = allocate_back(session, blocks, r, n_bytes);
+			if (r > 0)
+				return r;
+		}
+		if (r != -EAGAIN)
+			return r;
+		if (timeout_ns == 0)
+			return -ENOMEM;
+		if (!has_waited) {
+			deadline_ns = seai_deadline(timeout_ns);
+			has_waited = true;
+		}
+		{
+			SEAI_LOCKED(&session->books, books);
+			heap->n_waits++;
+			session->hooks->arm(session);
+			/* What came between the look and the arming. */
+			if (session->hooks->drain(session))
+				continue;
+		}
+		r = seai_wait_for_release(session, epoch, deadline_ns);
+		if (r < 0)
+			return r;
+	}
+}
