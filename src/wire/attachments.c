@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Arenas of other processes: received, found again, passed on, and let go.
+ *
+ * Whoever sends a descriptor has sent the arena's descriptor over the same connection before, so a receiver never
+ * has to ask. An arena leaves when its owner says that it is over, or, its owner being dead, when no message here holds
+ * anything in it and nobody who passed it on can send a descriptor of it any more. Control lock held.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fence.h"
+#include "memory/heap.h"
+#include "memory/message.h"
+#include "wire/link.h"
+#include "wire/records.h"
+
+static uint32_t attachment_bucket(uint64_t owner_id, uint32_t arena_id)
+{
+	return (uint32_t)((owner_id ^ arena_id * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93) >> 32) %
+	       SEAI_N_ATTACHED_BUCKETS;
+}
+
+struct seai_attached *seai_attachment_find(struct seai_wire *wire, uint64_t owner_id, uint32_t arena_id)
+{
+	struct seai_attached *attached = wire->attached[attachment_bucket(owner_id, arena_id)];
+
+	while (attached && (attached->owner_id != owner_id || attached->arena_id != arena_id))
+		attached = attached->next;
+	return attached;
+}
+
+static int attachment_add_provider(struct seai_attached *attached, struct seai_conn *conn)
+{
+	for (uint32_t i = 0; i < attached->n_providers; i++)
+		if (attached->providers[i].conn == conn) {
+			attached->providers[i].has_forgotten = false;
+			return 0;
+		}
+	if (attached->n_providers == attached->n_providers_max) {
+		uint32_t n_max = attached->n_providers_max ? 2 * attached->n_providers_max : 4;
+		struct seai_provider *providers = realloc(attached->providers, n_max * sizeof(*providers));
+
+		if (!providers)
+			return -ENOMEM;
+		attached->providers = providers;
+		attached->n_providers_max = n_max;
+	}
+	attached->providers[attached->n_providers++] = (struct seai_provider){ .conn = conn };
+	return 0;
+}
+
+void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control *control, int *fd, bool is_truncated)
+{
+	struct seai_wire *wire = conn->wire;
+	uint64_t owner_id = control->arena.owner_id;
+	uint32_t arena_id = control->arena.arena_id, bucket = attachment_bucket(owner_id, arena_id);
+	struct seai_attached *attached = seai_attachment_find(wire, owner_id, arena_id);
+	struct seai_conn *owner;
+	int r;
+
+	if (owner_id == wire->session->id)
+		return; /* our own: it has come back, and we know it better */
+	if (!attached) {
+		if (is_truncated || *fd < 0) {
+			seai_log(wire->session, SEA_LOG_ERROR,
+			         "no file descriptor is left to map memory of a peer; it is asked for again when a message needs it");
+			return;
+		}
+		r = seai_attached_new(&attached, wire->session, fd, owner_id, arena_id);
+		if (r == -EBADMSG) {
+			wire->n_refused++;
+			seai_log(wire->session, SEA_LOG_WARNING, "refused memory of peer %016llx %s: not a sealed arena of the named owner",
+			         (unsigned long long)conn->peer_id, conn->peer_name);
+			return;
+		}
+		if (r < 0) {
+			seai_log(wire->session, SEA_LOG_ERROR, "memory of a peer cannot be mapped now (%s)", strerror(-r));
+			return;
+		}
+		owner = seai_conn_find(wire, owner_id);
+		atomic_store_explicit(&attached->owner, owner, memory_order_relaxed);
+		if (!owner) {
+			atomic_store_explicit(&attached->dying, true, memory_order_relaxed);
+			wire->has_dying_owners = true;
+		}
+		attached->next = wire->attached[bucket];
+		wire->attached[bucket] = attached;
+		wire->n_attached++;
+	}
+	if (attachment_add_provider(attached, conn) < 0)
+		seai_conn_doom(conn, "no memory");
+}
+
+static void attachment_unlink(struct seai_wire *wire, struct seai_attached *attached)
+{
+	struct seai_attached **at = &wire->attached[attachment_bucket(attached->owner_id, attached->arena_id)];
+
+	while (*at != attached)
+		at = &(*at)->next;
+	*at = attached->next;
+	wire->n_attached--;
+	attached->next = wire->dying;
+	wire->dying = attached;
+	atomic_store_explicit(&attached->dying, true, memory_order_release);
+	atomic_fetch_add_explicit(&wire->attached_epoch, 1, memory_order_release);
+}
+
+static void told_forget(struct seai_told *told, uint32_t *n, uint64_t owner_id, uint32_t arena_id)
+{
+	for (uint32_t i = 0; i < *n; i++)
+		if (told[i].owner_id == owner_id && told[i].arena_id == arena_id) {
+			told[i] = told[--*n];
+			return;
+		}
+}
+
+void seai_attachment_on_retire(struct seai_conn *conn, const struct seai_control *control)
+{
+	struct seai_wire *wire = conn->wire;
+	struct seai_attached *attached = seai_attachment_find(wire, conn->peer_id, control->arena.arena_id);
+
+	/* Only an owner retires, and only what is its own. */
+	for (struct seai_conn *other = wire->conns; other; other = other->next)
+		told_forget(other->arenas_sent, &other->n_arenas_sent, conn->peer_id, control->arena.arena_id);
+	if (attached)
+		attachment_unlink(wire, attached);
+}
+
+void seai_attachment_on_forget(struct seai_conn *conn, const struct seai_control *control)
+{
+	struct seai_wire *wire = conn->wire;
+	struct seai_attached *attached = seai_attachment_find(wire, control->arena.owner_id, control->arena.arena_id);
+
+	if (!attached)
+		return;
+	/* What it published before is still to be read. */
+	for (struct seai_link *link = seai_link_first(wire); link; link = link->next)
+		if (link->conn == conn)
+			link->forget_mark = seai_link_head(link);
+	for (uint32_t i = 0; i < attached->n_providers; i++)
+		if (attached->providers[i].conn == conn)
+			attached->providers[i].has_forgotten = true;
+	wire->has_dying_owners = true;
+}
+
+void seai_attachment_on_resend(struct seai_conn *conn, const struct seai_control *control)
+{
+	/* The channel's thread sends it before the next descriptor; the receiver waits with those it has. */
+	struct seai_wire *wire = conn->wire;
+	uint64_t owner_id = control->arena.owner_id;
+	uint32_t arena_id = control->arena.arena_id;
+	int fd = -1;
+
+	if (owner_id == wire->session->id) {
+		struct seai_arena *arena;
+		SEAI_LOCKED(&wire->session->books, books);
+
+		arena = seai_session_find_arena(wire->session, arena_id);
+		fd = arena && arena->ro_fd >= 0 ? fcntl(arena->ro_fd, F_DUPFD_CLOEXEC, 3) : -1;
+	} else {
+		struct seai_attached *attached = seai_attachment_find(wire, owner_id, arena_id);
+
+		fd = attached ? fcntl(attached->fd, F_DUPFD_CLOEXEC, 3) : -1;
+	}
+	if (fd < 0)
+		return;
+	told_forget(conn->arenas_sent, &conn->n_arenas_sent, owner_id, arena_id);
+	{
+		struct seai_control answer = { .type = SEAI_CONTROL_ARENA };
+
+		answer.arena.owner_id = owner_id;
+		answer.arena.arena_id = arena_id;
+		seai_control_send(conn, &answer, &fd, 1);
+	}
+	seai_close(fd);
+}
+
+static struct seai_told *told_find(struct seai_told *told, uint32_t n, uint64_t owner_id, uint32_t arena_id)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (told[i].owner_id == owner_id && told[i].arena_id == arena_id)
+			return &told[i];
+	return NULL;
+}
+
+static struct seai_told *told_add(struct seai_told **told, uint32_t *n, uint32_t *n_max, uint64_t owner_id,
+                                  uint32_t arena_id)
+{
+	if (*n == *n_max) {
+		uint32_t n_more = *n_max ? 2 * *n_max : 8;
+		struct seai_told *more = realloc(*told, n_more * sizeof(*more));
+
+		if (!more)
+			return NULL;
+		*told = more;
+		*n_max = n_more;
+	}
+	(*told)[*n] = (struct seai_told){ .owner_id = owner_id, .arena_id = arena_id };
+	return &(*told)[(*n)++];
+}
+
+int seai_attachment_provide(struct seai_conn *conn, uint64_t owner_id, uint32_t arena_id, int fd)
+{
+	struct seai_control control = { .type = SEAI_CONTROL_ARENA };
+	int r;
+
+	if (conn->peer_id == owner_id || told_find(conn->arenas_sent, conn->n_arenas_sent, owner_id, arena_id))
+		return 0;
+	/* Behind what is queued it would come after the message that it has to come before. */
+	if (conn->queue)
+		return -EAGAIN;
+	if (!told_add(&conn->arenas_sent, &conn->n_arenas_sent, &conn->n_arenas_sent_max, owner_id, arena_id))
+		return -EAGAIN;
+	control.arena.owner_id = owner_id;
+	control.arena.arena_id = arena_id;
+	r = seai_control_try_send(conn, &control, &fd, 1);
+	if (r < 0)
+		conn->n_arenas_sent--;
+	return r;
+}
+
+int seai_attachment_introduce(struct seai_conn *conn, uint64_t owner_id)
+{
+	struct seai_control control = { .type = SEAI_CONTROL_INTRODUCE };
+	struct seai_told *told;
+
+	/* An owner knows itself, and each knows those it is connected to. */
+	if (owner_id == conn->peer_id)
+		return 0;
+	told = told_find(conn->introduced, conn->n_introduced, owner_id, 0);
+	if (told)
+		return told->is_done ? 0 : -EAGAIN;
+	if (!told_add(&conn->introduced, &conn->n_introduced, &conn->n_introduced_max, owner_id, 0))
+		return -EAGAIN;
+	control.arena.owner_id = owner_id;
+	seai_control_send(conn, &control, NULL, 0);
+	return -EAGAIN;
+}
+
+void seai_attachment_on_introduce(struct seai_conn *conn, const struct seai_control *control)
+{
+	struct seai_wire *wire = conn->wire;
+	struct seai_control answer = { .type = SEAI_CONTROL_READY };
+	struct seai_conn *owner = NULL;
+
+	answer.arena.owner_id = control->arena.owner_id;
+	/* The hello goes out with the connection, or went out long ago; it needs no answer, its owner may be stopped. */
+	if (control->arena.owner_id != wire->session->id)
+		(void)seai_conn_get(wire, control->arena.owner_id, &owner);
+	if (owner) {
+		/* Arenas of it that came before have an owner now. */
+		for (uint32_t i = 0; i < SEAI_N_ATTACHED_BUCKETS; i++)
+			for (struct seai_attached *attached = wire->attached[i]; attached; attached = attached->next)
+				if (attached->owner_id == owner->peer_id) {
+					atomic_store_explicit(&attached->owner, owner, memory_order_relaxed);
+					atomic_store_explicit(&attached->dying, false, memory_order_relaxed);
+				}
+	}
+	seai_control_send(conn, &answer, NULL, 0);
+}
+
+void seai_attachment_on_ready(struct seai_conn *conn, const struct seai_control *control)
+{
+	struct seai_told *told = told_find(conn->introduced, conn->n_introduced, control->arena.owner_id, 0);
+
+	if (!told)
+		return;
+	told->is_done = true;
+	/* Senders wait for it. */
+	for (struct seai_link *link = seai_link_first(conn->wire); link; link = link->next)
+		if (link->conn == conn && link->endpoint)
+			link->endpoint->on_change(link->endpoint, link);
+}
+
+void seai_attachment_owner_died(struct seai_wire *wire, uint64_t owner_id)
+{
+	for (uint32_t i = 0; i < SEAI_N_ATTACHED_BUCKETS; i++)
+		for (struct seai_attached *attached = wire->attached[i]; attached; attached = attached->next)
+			if (attached->owner_id == owner_id) {
+				atomic_store_explicit(&attached->owner, NULL, memory_order_relaxed);
+				atomic_store_explicit(&attached->dying, true, memory_order_release);
+				wire->has_dying_owners = true;
+			}
+}
+
+static bool conn_has_links(struct seai_wire *wire, const struct seai_conn *conn)
+{
+	for (struct seai_link *link = seai_link_first(wire); link; link = link->next)
+		if (link->conn == conn)
+			return true;
+	return false;
+}
+
+/* Whether descriptors of the arena may still come from this provider. */
+static bool provider_is_over(struct seai_wire *wire, const struct seai_provider *provider)
+{
+	if (provider->conn->state == SEAI_CONN_DEAD)
+		return !conn_has_links(wire, provider->conn);
+	if (!provider->has_forgotten)
+		return false;
+	for (struct seai_link *link = seai_link_first(wire); link; link = link->next)
+		if (link->conn == provider->conn &&
+		    atomic_load_explicit(&link->in.position, memory_order_acquire) < link->forget_mark)
+			return false;
+	return true;
+}
+
+/* Those to whom we passed it learn that no more descriptors of it will come. */
+static void attachment_tell_forget(struct seai_wire *wire, const struct seai_attached *attached)
+{
+	struct seai_control control = { .type = SEAI_CONTROL_FORGET };
+
+	control.arena.owner_id = attached->owner_id;
+	control.arena.arena_id = attached->arena_id;
+	for (struct seai_conn *conn = wire->conns; conn; conn = conn->next)
+		if (told_find(conn->arenas_sent, conn->n_arenas_sent, attached->owner_id, attached->arena_id)) {
+			told_forget(conn->arenas_sent, &conn->n_arenas_sent, attached->owner_id, attached->arena_id);
+			seai_control_send(conn, &control, NULL, 0);
+		}
+}
+
+void seai_attachment_look_for_dead(struct seai_wire *wire)
+{
+	bool has_more = false;
+
+	if (!wire->has_dying_owners)
+		return;
+	for (uint32_t i = 0; i < SEAI_N_ATTACHED_BUCKETS; i++)
+		for (struct seai_attached *attached = wire->attached[i], *next; attached; attached = next) {
+			bool is_over = true;
+
+			next = attached->next;
+			if (atomic_load_explicit(&attached->owner, memory_order_relaxed))
+				continue;
+			has_more = true;
+			for (uint32_t j = 0; j < attached->n_providers && is_over; j++)
+				is_over = provider_is_over(wire, &attached->providers[j]);
+			/* acquire: pairs with the release of the last message's end */
+			if (!is_over || atomic_load_explicit(&attached->n_holds, memory_order_acquire) > 0)
+				continue;
+			attachment_tell_forget(wire, attached);
+			attachment_unlink(wire, attached);
+		}
+	wire->has_dying_owners = has_more;
+}
+
+/* Whether no channel's thread can still have the address of something that left the table before this call. */
+static bool wire_channels_are_quiet(struct seai_wire *wire)
+{
+	seai_fence_heavy(wire->asymmetric);
+	for (struct seai_endpoint *endpoint = wire->endpoints; endpoint; endpoint = endpoint->next)
+		if (!endpoint->is_quiet(endpoint))
+			return false;
+	return true;
+}
+
+void seai_attachment_reap(struct seai_wire *wire)
+{
+	struct seai_attached *over = NULL, **at;
+	SEAI_LOCKED(&wire->control, control);
+
+	if (!wire->dying || !wire_channels_are_quiet(wire))
+		return;
+	for (at = &wire->dying; *at;) {
+		struct seai_attached *attached = *at;
+
+		if (atomic_load_explicit(&attached->n_holds, memory_order_acquire) > 0) {
+			at = &attached->next;
+			continue;
+		}
+		*at = attached->next;
+		attached->next = over;
+		over = attached;
+	}
+	/* Unmapping takes milliseconds for large arenas: not under the lock. */
+	seai_lock_release(&wire->control);
+	while (over) {
+		struct seai_attached *next = over->next;
+
+		seai_attached_free(over);
+		over = next;
+	}
+	seai_lock_take(&wire->control);
+}
+
+bool seai_attachment_retire_own(struct seai_wire *wire)
+{
+	struct sea_session *session = wire->session;
+	struct seai_arena *retired, *kept = NULL;
+
+	{
+		SEAI_LOCKED(&session->books, books);
+		retired = SEAI_TAKE(session->retired);
+	}
+	if (!retired)
+		return false;
+	{
+		SEAI_LOCKED(&wire->control, control);
+		for (struct seai_arena *arena = retired; arena; arena = arena->next) {
+			struct seai_control message = { .type = SEAI_CONTROL_RETIRE };
+
+			if (arena->n_retire_tries++ > 0 || !arena->announced)
+				continue;
+			message.arena.owner_id = session->id;
+			message.arena.arena_id = arena->id;
+			for (struct seai_conn *conn = wire->conns; conn; conn = conn->next) {
+				/* Forwarders may have passed it to any of them. */
+				told_forget(conn->arenas_sent, &conn->n_arenas_sent, session->id, arena->id);
+				seai_control_send(conn, &message, NULL, 0);
+			}
+		}
+	}
+	while (retired) {
+		struct seai_arena *next = retired->next;
+
+		/* Milliseconds for large arenas: without locks. */
+		if (seai_arena_try_destroy(retired)) {
+			seai_note_release(session); /* the quota has room again */
+		} else {
+			retired->next = kept;
+			kept = retired;
+		}
+		retired = next;
+	}
+	if (!kept)
+		return false;
+	SEAI_LOCKED(&session->books, books);
+	while (kept) {
+		struct seai_arena *next = kept->next;
+
+		kept->next = session->retired;
+		session->retired = kept;
+		kept = next;
+	}
+	return true;
+}

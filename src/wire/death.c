@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deaths: what is done when a connection has ended, in the order that DESIGN asks for: everybody's hellos and
+ * records first, then the holds of the dead, then the question to the targets of its uncertain grants.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "memory/message.h"
+#include "wire/link.h"
+#include "wire/records.h"
+#include "wire/side.h"
+
+/* Returns whether everybody who said hello is known now. */
+static bool wire_read_everything(struct seai_wire *wire)
+{
+	bool is_complete = seai_conn_accept_backlog(wire);
+
+	/* Reading does not take connections out of the list; it only marks them. */
+	for (struct seai_conn *conn = wire->conns; conn; conn = conn->next)
+		seai_conn_read(conn);
+	return is_complete && !wire->is_blind;
+}
+
+static bool wire_has_stuck(struct seai_wire *wire)
+{
+	for (struct seai_record_reader *reader = wire->readers; reader; reader = reader->next)
+		if (reader->is_stuck)
+			return true;
+	return false;
+}
+
+void seai_wire_resolve_stuck(struct seai_wire *wire)
+{
+	struct sea_session *session = wire->session;
+	bool is_complete = wire_read_everything(wire);
+	SEAI_LOCKED(&session->books, books);
+	seai_records_drain(session);
+	if (!is_complete)
+		return; /* tried again later; until then what is stuck pins its blocks */
+	/*
+	 * Every hello is read, and every ring was read again after the stuck record was seen. What is still stuck names a
+	 * dead process, or was never covered. One go can uncover the next.
+	 */
+	while (wire_has_stuck(wire)) {
+		seai_records_discard_stuck(session);
+		seai_records_drain(session);
+	}
+	atomic_store_explicit(&wire->has_stuck, false, memory_order_relaxed);
+}
+
+static void wire_doom_broken(struct seai_wire *wire)
+{
+	SEAI_LOCKED(&wire->session->books, books);
+	for (struct seai_conn *conn = wire->conns; conn; conn = conn->next)
+		if (conn->reader.is_broken && conn->reader.theirs && !conn->is_doomed) {
+			wire->n_refused++;
+			seai_conn_doom(conn, "malformed records");
+		}
+}
+
+/* The socket, the rings and the hello of one end. */
+static void conn_end(struct seai_conn *conn)
+{
+	struct seai_wire *wire = conn->wire;
+	const struct seai_side *theirs = conn->reader.theirs;
+
+	seai_records_stop(conn);
+	/* Closing takes them out of epoll as well. */
+	conn->fd = seai_close(conn->fd);
+	conn->pidfd = seai_close(conn->pidfd);
+	conn->state = SEAI_CONN_DEAD;
+	seai_side_unmap(theirs, SEAI_RECORD_RING_N_UNITS, sizeof(struct seai_unit));
+	conn->reader.mine = seai_side_unmap(conn->reader.mine, SEAI_RECORD_RING_N_UNITS, sizeof(struct seai_unit));
+	if (conn->is_counted)
+		wire->n_peers--;
+	conn->is_counted = false;
+	for (struct seai_conn **at = &wire->conns; *at; at = &(*at)->next)
+		if (*at == conn) {
+			*at = conn->next;
+			break;
+		}
+	/* Other threads may hold its address in an attached arena for a moment: it is freed with the session. */
+	conn->next = wire->dead;
+	wire->dead = conn;
+}
+
+/* What the dead said before its end: arenas of messages that are still in its rings, above all. */
+static void conn_read_last_words(struct seai_conn *conn)
+{
+	if (conn->is_refused)
+		return;
+	conn->is_doomed = false;
+	for (int i = 0; i < 64 && !conn->is_doomed; i++)
+		seai_conn_read(conn);
+	conn->is_doomed = true;
+}
+
+static void wire_bury_one(struct seai_wire *wire, struct seai_conn *conn)
+{
+	struct sea_session *session = wire->session;
+	uint64_t peer_id;
+	uint32_t holder;
+
+	conn_read_last_words(conn);
+	peer_id = conn->peer_id;
+	holder = conn->holder;
+	if (conn->state == SEAI_CONN_HELLO) {
+		for (struct seai_link *link = seai_link_first(wire); link; link = link->next)
+			if (link->conn == conn)
+				seai_link_on_death(link);
+		conn_end(conn);
+		return;
+	}
+	/* The memory of the dead is gone, so its rings cannot change any more: read them to the end, and all others' too. */
+	seai_wire_resolve_stuck(wire);
+	/* A process has ended, not a socket: its other connection goes as well. */
+	for (struct seai_conn *other = wire->conns, *next; other; other = next) {
+		next = other->next;
+		if (other->peer_id != peer_id || (other->state != SEAI_CONN_OPEN && other != conn))
+			continue;
+		conn_read_last_words(other);
+		for (struct seai_link *link = seai_link_first(wire); link; link = link->next)
+			if (link->conn == other)
+				seai_link_on_death(link);
+		conn_end(other);
+	}
+	{
+		SEAI_LOCKED(&session->books, books);
+		seai_ledger_drop_holder(session, holder);
+	}
+	wire->n_deaths++;
+	seai_attachment_owner_died(wire, peer_id);
+	seai_log(session, SEA_LOG_INFO, "peer %016llx %s has ended", (unsigned long long)peer_id, conn->peer_name);
+}
+
+void seai_wire_bury(struct seai_wire *wire)
+{
+	bool has_buried = false;
+
+	if (atomic_load_explicit(&wire->has_stuck, memory_order_relaxed)) {
+		wire_doom_broken(wire);
+		seai_wire_resolve_stuck(wire);
+	}
+	for (;;) {
+		struct seai_conn *conn = wire->conns;
+
+		while (conn && !conn->is_doomed)
+			conn = conn->next;
+		if (!conn)
+			break;
+		wire_bury_one(wire, conn);
+		has_buried = true;
+	}
+	if (!has_buried)
+		return;
+	wire->targets_dirty = true;
+	seai_wire_ask_settlements(wire);
+}
+
+/* How far a dead forwarder's ring to this process got, as far as this process can see. */
+static uint64_t wire_final_head(struct seai_wire *wire, uint64_t forwarder_id, uint64_t link_id)
+{
+	for (struct seai_link *link = seai_link_first(wire); link; link = link->next)
+		if (link->id == link_id && link->peer_id == forwarder_id)
+			return seai_link_head(link);
+	for (uint32_t i = 0; i < SEAI_N_FINAL_HEADS; i++)
+		if (wire->final_heads[i].link_id == link_id && wire->final_heads[i].forwarder_id == forwarder_id)
+			return wire->final_heads[i].head;
+	return 0; /* a link that never came about: nothing was received over it */
+}
+
+void seai_wire_ask_settlements(struct seai_wire *wire)
+{
+	struct sea_session *session = wire->session;
+
+	for (;;) {
+		struct seai_settlement *settlement;
+		struct seai_control control = { .type = SEAI_CONTROL_SETTLE };
+		struct seai_conn *conn;
+		uint64_t target_id;
+
+		{
+			SEAI_LOCKED(&session->books, books);
+			settlement = session->ledger->settlements;
+			while (settlement && settlement->asked)
+				settlement = settlement->next;
+			if (!settlement)
+				return;
+			settlement->asked = true;
+			target_id = settlement->target_id;
+			control.settle.forwarder_id = settlement->forwarder_id;
+			control.settle.link_id = settlement->log.link_id;
+			conn = target_id == session->id ? NULL : seai_conn_find(wire, target_id);
+			if (!conn) {
+				/* This process itself, or one that is gone: then its holds are dropped with it. */
+				seai_ledger_settle(session, settlement,
+				                   target_id == session->id
+				                           ? wire_final_head(wire, control.settle.forwarder_id, control.settle.link_id)
+				                           : UINT64_MAX);
+				continue;
+			}
+		}
+		seai_control_send(conn, &control, NULL, 0);
+	}
+}
+
+void seai_wire_on_settle(struct seai_conn *conn, const struct seai_control *control)
+{
+	struct seai_control answer = { .type = SEAI_CONTROL_SETTLED };
+	struct seai_conn *forwarder = seai_conn_find(conn->wire, control->settle.forwarder_id);
+
+	/* What the dead one sent of its links may not be read yet. */
+	for (int i = 0; forwarder && i < 64 && !forwarder->is_doomed; i++)
+		seai_conn_read(forwarder);
+	answer.settle.forwarder_id = control->settle.forwarder_id;
+	answer.settle.link_id = control->settle.link_id;
+	answer.settle.head = wire_final_head(conn->wire, control->settle.forwarder_id, control->settle.link_id);
+	seai_control_send(conn, &answer, NULL, 0);
+}
+
+void seai_wire_on_settled(struct seai_conn *conn, const struct seai_control *control)
+{
+	struct sea_session *session = conn->wire->session;
+	SEAI_LOCKED(&session->books, books);
+
+	for (struct seai_settlement *settlement = session->ledger->settlements; settlement; settlement = settlement->next)
+		if (settlement->asked && settlement->forwarder_id == control->settle.forwarder_id &&
+		    settlement->log.link_id == control->settle.link_id && settlement->target_id == conn->peer_id) {
+			seai_ledger_settle(session, settlement, control->settle.head);
+			return;
+		}
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The runtime directory, where the processes of a session meet.
+ *
+ * BASE/SESSION/ holds per process a socket p-<id>.sock and a status file p-<id>.status, which its process keeps
+ * locked for as long as it lives, and per bound address a link c-<name> to a socket. All changes are
+ * made under flock of .lock in it; what is not locked is a leftover of the dead, and the next start removes it.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "wire/wire.h"
+
+static int directory_lock(const struct seai_wire *wire)
+{
+	int fd = openat(wire->dir_fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, wire->group_id ? 0660 : 0600);
+
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR) {
+			int r = -errno;
+
+			seai_close(fd);
+			return r;
+		}
+	return fd;
+}
+
+/* Whether the process of p-<id> has ended: its status file is not locked any more, or never was there. */
+static bool directory_is_dead(const struct seai_wire *wire, uint64_t id)
+{
+	char name[40];
+	SEAI_AUTO_FD int fd = -1;
+
+	snprintf(name, sizeof(name), "p-%016llx.status", (unsigned long long)id);
+	fd = openat(wire->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENOENT; /* anything else: not ours to judge */
+	return flock(fd, LOCK_SH | LOCK_NB) == 0;
+}
+
+static bool directory_parse_process(const char *name, uint64_t *ret_id)
+{
+	char *end;
+
+	if (strncmp(name, "p-", 2) != 0 || strlen(name) < 18)
+		return false;
+	*ret_id = strtoull(name + 2, &end, 16);
+	return end == name + 18 && *end == '.';
+}
+
+/* Removes what dead processes left. Directory lock held. */
+static void directory_clean(const struct seai_wire *wire)
+{
+	int fd = openat(wire->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (!dir) {
+		seai_close(fd);
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		uint64_t id;
+
+		if (directory_parse_process(entry->d_name, &id)) {
+			if (directory_is_dead(wire, id))
+				unlinkat(wire->dir_fd, entry->d_name, 0);
+		} else if (strncmp(entry->d_name, ".t-", 3) == 0) {
+			unlinkat(wire->dir_fd, entry->d_name, 0); /* temporary, and nobody has the lock but us */
+		}
+	}
+	rewinddir(dir);
+	while ((entry = readdir(dir))) {
+		char target[64];
+		ssize_t n;
+		uint64_t id;
+
+		if (strncmp(entry->d_name, "c-", 2) != 0)
+			continue;
+		n = readlinkat(wire->dir_fd, entry->d_name, target, sizeof(target) - 1);
+		if (n < 0)
+			continue;
+		target[n] = 0;
+		if (!directory_parse_process(target, &id) || directory_is_dead(wire, id))
+			unlinkat(wire->dir_fd, entry->d_name, 0);
+	}
+	closedir(dir);
+}
+
+/* Makes a directory if need be and opens it, if it is ours and nobody else's. */
+static int directory_open_own(int parent_fd, const char *path, const struct seai_wire *wire)
+{
+	struct stat stat;
+	mode_t mode = wire->group_id ? 02770 : 0700;
+	int fd;
+	bool is_new = mkdirat(parent_fd, path, mode) == 0;
+
+	if (!is_new && errno != EEXIST)
+		return -errno;
+	fd = openat(parent_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ELOOP || errno == ENOTDIR ? -EACCES : -errno;
+	if (is_new && wire->group_id) {
+		/* The umask took the group's rights, and the group is not ours by default. */
+		if (fchown(fd, (uid_t)-1, wire->group_id) < 0 || fchmod(fd, mode) < 0) {
+			int r = -errno;
+
+			seai_close(fd);
+			return r;
+		}
+	}
+	if (fstat(fd, &stat) < 0 || (stat.st_uid != geteuid() && !(wire->group_id && stat.st_gid == wire->group_id)) ||
+	    stat.st_mode & 0002 || (stat.st_mode & 0020 && !wire->group_id)) {
+		seai_close(fd);
+		return -EACCES;
+	}
+	return fd;
+}
+
+static int directory_base(const struct sea_session_options *options, char base[768])
+{
+	const char *chosen = options->runtime_dir;
+	struct stat stat_buffer;
+
+	if (!chosen || !*chosen)
+		chosen = getenv("SEALANE_RUNTIME_DIR");
+	if (chosen && *chosen) {
+		if (strlen(chosen) >= 768)
+			return -ENAMETOOLONG;
+		strcpy(base, chosen);
+		return 0;
+	}
+	snprintf(base, 768, "/run/sealane/%u", (unsigned)geteuid());
+	if (stat(base, &stat_buffer) == 0 && S_ISDIR(stat_buffer.st_mode))
+		return 0;
+	snprintf(base, 768, "/tmp/sealane-%u", (unsigned)geteuid());
+	return 0;
+}
+
+/* A path of a file in the directory that fits into a socket's address, by /proc where it is too long. */
+static int directory_address(const struct seai_wire *wire, const char *name, struct sockaddr_un *address)
+{
+	int n;
+
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	n = snprintf(address->sun_path, sizeof(address->sun_path), "%s/%s", wire->directory, name);
+	if (n >= 0 && n < (int)sizeof(address->sun_path))
+		return 0;
+	n = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", wire->dir_fd, name);
+	return n >= 0 && n < (int)sizeof(address->sun_path) ? 0 : -ENAMETOOLONG;
+}
+
+/* The socket is bound under a temporary name and listens before it gets its own: who finds it can connect. */
+static int directory_listen(struct seai_wire *wire)
+{
+	SEAI_AUTO_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	char temporary[40];
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(temporary, sizeof(temporary), ".t-%016llx", (unsigned long long)wire->session->id);
+	r = directory_address(wire, temporary, &address);
+	if (r < 0)
+		return r;
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	if (wire->group_id)
+		(void)fchmodat(wire->dir_fd, temporary, 0660, 0);
+	if (listen(fd, 4096) < 0 || renameat(wire->dir_fd, temporary, wire->dir_fd, wire->address) < 0) {
+		r = -errno;
+		unlinkat(wire->dir_fd, temporary, 0);
+		return r;
+	}
+	wire->listen_fd = seai_take_fd(&fd);
+	return 0;
+}
+
+static int directory_make_status(struct seai_wire *wire)
+{
+	char name[40], text[160];
+	int n;
+
+	snprintf(name, sizeof(name), "p-%016llx.status", (unsigned long long)wire->session->id);
+	wire->status_fd = openat(wire->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+	                         wire->group_id ? 0640 : 0600);
+	if (wire->status_fd < 0)
+		return -errno;
+	if (flock(wire->status_fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	n = snprintf(text, sizeof(text), "pid %d\nname %s\n", (int)getpid(), wire->session->process_name);
+	if (pwrite(wire->status_fd, text, (size_t)n, 0) != n)
+		return errno ? -errno : -ENOSPC;
+	return 0;
+}
+
+int seai_directory_open(struct seai_wire *wire, const struct sea_session_options *options)
+{
+	char base[768];
+	SEAI_AUTO_FD int base_fd = -1;
+	SEAI_AUTO_FD int lock_fd = -1;
+	int r = directory_base(options, base);
+
+	if (r < 0)
+		return r;
+	base_fd = directory_open_own(AT_FDCWD, base, wire);
+	if (base_fd < 0)
+		return base_fd;
+	wire->dir_fd = directory_open_own(base_fd, wire->session->name, wire);
+	if (wire->dir_fd < 0)
+		return wire->dir_fd;
+	snprintf(wire->directory, sizeof(wire->directory), "%s/%s", base, wire->session->name);
+	snprintf(wire->address, sizeof(wire->address), "p-%016llx.sock", (unsigned long long)wire->session->id);
+	lock_fd = directory_lock(wire);
+	if (lock_fd < 0)
+		return lock_fd;
+	directory_clean(wire);
+	r = directory_make_status(wire);
+	if (r < 0)
+		return r;
+	return directory_listen(wire);
+}
+
+void seai_directory_close(struct seai_wire *wire)
+{
+	char name[40];
+	SEAI_AUTO_FD int lock_fd = -1;
+
+	if (wire->dir_fd < 0)
+		return;
+	lock_fd = directory_lock(wire);
+	if (wire->listen_fd >= 0)
+		unlinkat(wire->dir_fd, wire->address, 0);
+	snprintf(name, sizeof(name), "p-%016llx.status", (unsigned long long)wire->session->id);
+	if (wire->status_fd >= 0)
+		unlinkat(wire->dir_fd, name, 0);
+	wire->listen_fd = seai_close(wire->listen_fd);
+	wire->status_fd = seai_close(wire->status_fd);
+	wire->dir_fd = seai_close(wire->dir_fd);
+}
+
+int seai_directory_name(const char *address, char name[SEAI_ADDRESS_N_BYTES])
+{
+	static const char *const schemes[] = { "memfd://", "ipc://" };
+	size_t n = 0;
+
+	if (!address)
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strncmp(address, schemes[i], strlen(schemes[i])) == 0) {
+			address += strlen(schemes[i]);
+			break;
+		}
+	if (!*address || strlen(address) >= SEAI_ADDRESS_N_BYTES)
+		return -EINVAL;
+	name[n++] = 'c';
+	name[n++] = '-';
+	for (; *address; address++) {
+		unsigned char c = (unsigned char)*address;
+
+		if (c < ' ' || c == 127 || n > SEAI_ADDRESS_N_BYTES - 5)
+			return -EINVAL;
+		if (isalnum(c) || strchr("._-@+:,=", c)) {
+			name[n++] = (char)c;
+		} else {
+			/* Anything else, a slash above all, by its number. */
+			snprintf(name + n, 4, "%%%02X", c);
+			n += 3;
+		}
+	}
+	name[n] = 0;
+	return 0;
+}
+
+uint64_t seai_directory_resolve(struct seai_wire *wire, const char *name)
+{
+	char target[64];
+	ssize_t n = readlinkat(wire->dir_fd, name, target, sizeof(target) - 1);
+	uint64_t id;
+
+	if (n <= 0)
+		return 0;
+	target[n] = 0;
+	return directory_parse_process(target, &id) ? id : 0;
+}
+
+int seai_directory_bind(struct seai_wire *wire, const char *name)
+{
+	SEAI_AUTO_FD int lock_fd = directory_lock(wire);
+	char temporary[40];
+	uint64_t id;
+	int r;
+
+	if (lock_fd < 0)
+		return lock_fd;
+	id = seai_directory_resolve(wire, name);
+	if (id && (id == wire->session->id || !directory_is_dead(wire, id)))
+		return -EADDRINUSE;
+	snprintf(temporary, sizeof(temporary), ".t-%016llx", (unsigned long long)wire->session->id);
+	if (symlinkat(wire->address, wire->dir_fd, temporary) < 0)
+		return -errno;
+	if (renameat(wire->dir_fd, temporary, wire->dir_fd, name) < 0) {
+		r = -errno;
+		unlinkat(wire->dir_fd, temporary, 0);
+		return r;
+	}
+	return 0;
+}
+
+void seai_directory_unbind(struct seai_wire *wire, const char *name)
+{
+	SEAI_AUTO_FD int lock_fd = directory_lock(wire);
+
+	if (seai_directory_resolve(wire, name) == wire->session->id)
+		unlinkat(wire->dir_fd, name, 0);
+}
+
+int seai_directory_connect(struct seai_wire *wire, const char *file_name)
+{
+	SEAI_AUTO_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = directory_address(wire, file_name, &address);
+	if (r < 0)
+		return r;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	return seai_take_fd(&fd);
+}

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a link: OPEN, ACCEPT, START on the control socket, then CLOSE from either end. Control lock held.
+ */
+#include "wire/link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sealane/channel.h>
+
+#include "base/kernel.h"
+#include "memory/message.h"
+#include "wire/doorbell.h"
+#include "wire/records.h"
+#include "wire/side.h"
+#include "wire/take.h"
+
+struct seai_link *seai_link_first(struct seai_wire *wire)
+{
+	return wire->links;
+}
+
+static bool pattern_sends(uint32_t pattern)
+{
+	return pattern == SEA_PUSH || pattern == SEA_PAIR;
+}
+
+static bool pattern_receives(uint32_t pattern)
+{
+	return pattern == SEA_PULL || pattern == SEA_PAIR;
+}
+
+static bool patterns_fit(uint32_t ours, uint32_t theirs)
+{
+	return (ours == SEA_PUSH && theirs == SEA_PULL) || (ours == SEA_PULL && theirs == SEA_PUSH) ||
+	       (ours == SEA_PAIR && theirs == SEA_PAIR);
+}
+
+/* A queue holds the sum of both ends' settings, and at least one message. */
+static uint64_t link_capacity(uint64_t sender, uint64_t receiver)
+{
+	uint64_t sum = sender + receiver;
+
+	return sum == 0 ? 1 : sum > SEA_CHANNEL_BUF_MAX ? SEA_CHANNEL_BUF_MAX : sum;
+}
+
+static uint32_t link_n_slots(uint64_t capacity)
+{
+	uint32_t n = 2;
+
+	while (n < capacity)
+		n *= 2;
+	return n;
+}
+
+static struct seai_link *link_new(struct seai_conn *conn, struct seai_endpoint *endpoint, uint64_t id)
+{
+	struct seai_link *link = calloc(1, sizeof(*link));
+
+	if (!link)
+		return NULL;
+	link->conn = conn;
+	link->endpoint = endpoint;
+	link->id = id;
+	link->peer_id = conn->peer_id;
+	link->holder = conn->holder;
+	link->bell_in_fd = link->bell_out_fd = -1;
+	link->armed_data = 0;
+	link->armed_room = UINT64_MAX;
+	link->asymmetric = atomic_load_explicit(&conn->asymmetric, memory_order_relaxed);
+	link->next = conn->wire->links;
+	conn->wire->links = link;
+	conn->n_links++;
+	endpoint->n_links++;
+	return link;
+}
+
+static void link_unlist(struct seai_link *link)
+{
+	for (struct seai_link **at = &link->conn->wire->links; *at; at = &(*at)->next)
+		if (*at == link) {
+			*at = link->next;
+			return;
+		}
+}
+
+static void link_free(struct seai_link *link)
+{
+	struct seai_wire *wire = link->conn->wire;
+
+	link_unlist(link);
+	if (link->target)
+		link->target->link = NULL;
+	if (link->theirs) {
+		/* An owner may ask how far it got when the peer is long gone. */
+		wire->final_heads[wire->n_final_heads++ % SEAI_N_FINAL_HEADS] =
+			(struct seai_final_head){ link->peer_id, link->id, seai_link_head(link) };
+	}
+	link->conn->n_links--;
+	seai_close(link->bell_in_fd);
+	seai_close(link->bell_out_fd);
+	seai_side_unmap(link->mine, link->n_slots_mine, sizeof(struct seai_descriptor));
+	seai_side_unmap(link->theirs, link->n_slots_theirs, sizeof(struct seai_descriptor));
+	free(link);
+}
+
+void seai_link_destroy(struct seai_link *link)
+{
+	link_free(link);
+}
+
+static struct seai_link *link_find(struct seai_wire *wire, const struct seai_conn *conn, uint64_t id)
+{
+	for (struct seai_link *link = wire->links; link; link = link->next)
+		if (link->conn == conn && link->id == id)
+			return link;
+	return NULL;
+}
+
+static void link_send(struct seai_link *link, enum seai_control_type type, int error, const int *fds, unsigned n_fds)
+{
+	struct seai_control control = { .type = (uint16_t)type };
+
+	control.link.link_id = link->id;
+	control.link.error = error;
+	if (link->endpoint) {
+		control.link.n_send = link->endpoint->n_send;
+		control.link.n_receive = link->endpoint->n_receive;
+	}
+	seai_control_send(link->conn, &control, fds, n_fds);
+}
+
+/* An attempt that came to nothing. */
+static void link_give_up(struct seai_link *link)
+{
+	link->endpoint->n_links--;
+	link_free(link);
+}
+
+int seai_link_open(struct seai_conn *conn, struct seai_target *target)
+{
+	struct seai_endpoint *endpoint = target->endpoint;
+	struct seai_control control = { .type = SEAI_CONTROL_OPEN };
+	struct seai_link *link = link_new(conn, endpoint, seai_random());
+	int peer_fd, r;
+
+	if (!link)
+		return -ENOMEM;
+	link->is_initiator = true;
+	r = seai_doorbell_new(&link->bell_out_fd, &peer_fd);
+	if (r < 0) {
+		link_give_up(link);
+		return r;
+	}
+	link->target = target;
+	target->link = link;
+	control.open.link_id = link->id;
+	control.open.pattern = endpoint->pattern;
+	control.open.n_send = endpoint->n_send;
+	control.open.n_receive = endpoint->n_receive;
+	memcpy(control.open.address, target->name, sizeof(control.open.address));
+	seai_control_send(conn, &control, &peer_fd, 1);
+	seai_close(peer_fd);
+	return 0;
+}
+
+static struct seai_endpoint *link_find_bound(struct seai_wire *wire, const char *name)
+{
+	for (struct seai_endpoint *endpoint = wire->endpoints; endpoint; endpoint = endpoint->next)
+		for (uint32_t i = 0; i < endpoint->n_names; i++)
+			if (strcmp(endpoint->names[i], name) == 0)
+				return endpoint;
+	return NULL;
+}
+
+/* Capacities of both directions, from what both ends add. */
+static void link_set_capacities(struct seai_link *link, uint32_t n_peer_send, uint32_t n_peer_receive)
+{
+	const struct seai_endpoint *endpoint = link->endpoint;
+
+	if (pattern_sends(endpoint->pattern)) {
+		link->out.capacity = link_capacity(endpoint->n_send, n_peer_receive);
+		link->n_slots_mine = link_n_slots(link->out.capacity);
+	}
+	if (pattern_receives(endpoint->pattern)) {
+		link->in.capacity = link_capacity(n_peer_send, endpoint->n_receive);
+		link->n_slots_theirs = link_n_slots(link->in.capacity);
+	}
+	link->out.mask = link->n_slots_mine - 1;
+	link->in.mask = link->n_slots_theirs - 1;
+}
+
+static int link_make_side(struct seai_link *link, int *ret_peer_fd)
+{
+	int r = seai_side_new(&link->mine, ret_peer_fd, link->conn->wire->session->id, link->id, link->n_slots_mine,
+	                      sizeof(struct seai_descriptor));
+
+	if (r == 0)
+		link->out.slots = (struct seai_descriptor *)(void *)(link->mine + 1);
+	return r;
+}
+
+static int link_attach_side(struct seai_link *link, int fd)
+{
+	int r = seai_side_attach(&link->theirs, fd, link->peer_id, link->id, link->n_slots_theirs,
+	                         sizeof(struct seai_descriptor));
+
+	if (r == 0) {
+		link->in.slots = (const struct seai_descriptor *)(const void *)(link->theirs + 1);
+		link->out.theirs = link->theirs;
+	}
+	return r;
+}
+
+static void link_become_open(struct seai_link *link)
+{
+	atomic_store_explicit(&link->state, SEAI_LINK_OPEN, memory_order_release);
+	link->endpoint->on_link(link->endpoint, link);
+}
+
+void seai_link_on_open(struct seai_conn *conn, const struct seai_control *control, int *fd)
+{
+	struct seai_wire *wire = conn->wire;
+	struct seai_control refusal = { .type = SEAI_CONTROL_REFUSE };
+	struct seai_endpoint *endpoint;
+	struct seai_link *link = NULL;
+	char name[SEAI_ADDRESS_N_BYTES];
+	int fds[2] = { -1, -1 }, r;
+
+	memcpy(name, control->open.address, sizeof(name));
+	name[sizeof(name) - 1] = 0;
+	refusal.link.link_id = control->open.link_id;
+	refusal.link.error = ENOENT;
+	endpoint = link_find_bound(wire, name);
+	if (endpoint && !patterns_fit(endpoint->pattern, control->open.pattern)) {
+		refusal.link.error = EPROTOTYPE;
+		endpoint = NULL;
+	}
+	/* A pair has one peer at a time. */
+	if (endpoint && endpoint->pattern == SEA_PAIR && endpoint->n_links) {
+		refusal.link.error = EBUSY;
+		endpoint = NULL;
+	}
+	if (!endpoint || *fd < 0 || control->open.link_id == 0 || link_find(wire, conn, control->open.link_id) ||
+	    control->open.n_send > SEA_CHANNEL_BUF_MAX || control->open.n_receive > SEA_CHANNEL_BUF_MAX) {
+		seai_control_send(conn, &refusal, NULL, 0);
+		return;
+	}
+	link = link_new(conn, endpoint, control->open.link_id);
+	if (!link) {
+		refusal.link.error = ENOMEM;
+		seai_control_send(conn, &refusal, NULL, 0);
+		return;
+	}
+	r = seai_doorbell_accept(fd, &link->bell_in_fd);
+	if (r == 0)
+		r = seai_doorbell_new(&link->bell_out_fd, &fds[0]);
+	if (r == 0) {
+		link_set_capacities(link, control->open.n_send, control->open.n_receive);
+		r = link_make_side(link, &fds[1]);
+	}
+	if (r < 0) {
+		refusal.link.error = -r;
+		seai_control_send(conn, &refusal, NULL, 0);
+		link_give_up(link);
+	} else {
+		link_send(link, SEAI_CONTROL_ACCEPT, 0, fds, 2);
+	}
+	seai_close(fds[0]);
+	seai_close(fds[1]);
+}
+
+void seai_link_on_accept(struct seai_conn *conn, const struct seai_control *control, int fds[2])
+{
+	struct seai_link *link = link_find(conn->wire, conn, control->link.link_id);
+	int side_fd = -1, r;
+
+	if (!link || !link->is_initiator || link->mine || atomic_load(&link->state) != SEAI_LINK_OPENING)
+		return;
+	if (!link->endpoint) { /* its channel was closed meanwhile */
+		link_send(link, SEAI_CONTROL_CLOSE, 0, NULL, 0);
+		link_free(link);
+		return;
+	}
+	if (fds[0] < 0 || fds[1] < 0 || control->link.n_send > SEA_CHANNEL_BUF_MAX ||
+	    control->link.n_receive > SEA_CHANNEL_BUF_MAX) {
+		r = -EBADMSG;
+	} else {
+		link_set_capacities(link, control->link.n_send, control->link.n_receive);
+		r = seai_doorbell_accept(&fds[0], &link->bell_in_fd);
+		if (r == 0)
+			r = link_attach_side(link, fds[1]);
+		if (r == 0)
+			r = link_make_side(link, &side_fd);
+	}
+	if (r < 0) {
+		link_send(link, SEAI_CONTROL_CLOSE, -r, NULL, 0);
+		link_give_up(link);
+		conn->wire->n_refused += r == -EBADMSG;
+		return;
+	}
+	link_send(link, SEAI_CONTROL_START, 0, &side_fd, 1);
+	seai_close(side_fd);
+	link_become_open(link);
+}
+
+void seai_link_on_start(struct seai_conn *conn, const struct seai_control *control, int *fd)
+{
+	struct seai_link *link = link_find(conn->wire, conn, control->link.link_id);
+	int r;
+
+	if (!link || link->is_initiator || link->theirs || atomic_load(&link->state) != SEAI_LINK_OPENING)
+		return;
+	r = *fd < 0 ? -EBADMSG : link_attach_side(link, *fd);
+	if (r < 0 || !link->endpoint) {
+		link_send(link, SEAI_CONTROL_CLOSE, r < 0 ? -r : 0, NULL, 0);
+		if (link->endpoint)
+			link_give_up(link);
+		else
+			link_free(link);
+		conn->wire->n_refused += r == -EBADMSG;
+		return;
+	}
+	link_become_open(link);
+}
+
+void seai_link_on_refuse(struct seai_conn *conn, const struct seai_control *control)
+{
+	struct seai_link *link = link_find(conn->wire, conn, control->link.link_id);
+
+	if (!link || !link->is_initiator || atomic_load(&link->state) != SEAI_LINK_OPENING)
+		return;
+	if (control->link.error == EPROTOTYPE)
+		seai_log(conn->wire->session, SEA_LOG_WARNING, "%s: the channel there has a pattern that does not fit",
+		         link->target ? link->target->name + 2 : "?");
+	if (link->endpoint)
+		link_give_up(link);
+	else
+		link_free(link);
+}
+
+/* Gives back what a link still has to be received, when no channel is there to receive it. */
+static void link_return_rest(struct seai_link *link)
+{
+	struct seai_lookup lookup = { 0 };
+
+	if (!link->theirs || !link->n_slots_theirs)
+		return;
+	for (;;) {
+		struct sea_message *message;
+		int r = seai_link_take(link, &lookup, &message);
+
+		if (r == 0)
+			break;
+		if (r < 0 && r != -EBADMSG)
+			break; /* cannot be mapped: it stays held until this process ends */
+		if (r > 0) {
+			seai_lookup_flush(&lookup);
+			seai_records_return(link->conn->wire->session, message);
+			seai_message_return_own(message);
+		}
+		seai_link_advance(link, 1);
+	}
+}
+
+void seai_link_on_close(struct seai_conn *conn, const struct seai_control *control)
+{
+	struct seai_link *link = link_find(conn->wire, conn, control->link.link_id);
+
+	if (!link)
+		return;
+	switch (atomic_load(&link->state)) {
+	case SEAI_LINK_OPENING:
+		if (link->endpoint)
+			link_give_up(link);
+		else
+			link_free(link);
+		return;
+	case SEAI_LINK_OPEN:
+		atomic_store_explicit(&link->state, SEAI_LINK_CLOSED, memory_order_release);
+		if (link->endpoint) {
+			link->endpoint->on_change(link->endpoint, link);
+			return;
+		}
+		/* Both ends have closed it: nothing more can come. */
+		link_return_rest(link);
+		link_free(link);
+		return;
+	default: return;
+	}
+}
+
+void seai_link_on_death(struct seai_link *link)
+{
+	uint32_t state = atomic_load(&link->state);
+
+	if (state == SEAI_LINK_OPENING) {
+		/* The caller walks the list: freed later, with the finished. */
+		if (link->endpoint)
+			link->endpoint->n_links--;
+		link->endpoint = NULL;
+		if (link->target)
+			link->target->link = NULL;
+		link->target = NULL;
+	}
+	atomic_store_explicit(&link->state, SEAI_LINK_DEAD, memory_order_release);
+	if (link->endpoint)
+		link->endpoint->on_change(link->endpoint, link);
+	else
+		seai_wire_poke(link->conn->wire);
+}
+
+void seai_link_let_go(struct seai_link *link)
+{
+	uint32_t state = atomic_load(&link->state);
+
+	link->endpoint = NULL;
+	if (link->target) {
+		link->target->link = NULL;
+		link->target = NULL;
+	}
+	if (state == SEAI_LINK_OPENING)
+		return; /* what comes next finds no endpoint */
+	link_return_rest(link);
+	if (state == SEAI_LINK_OPEN) {
+		/* The peer may have published more meanwhile; it answers when it publishes no more. */
+		link_send(link, SEAI_CONTROL_CLOSE, 0, NULL, 0);
+		return;
+	}
+	if (state == SEAI_LINK_CLOSED)
+		link_send(link, SEAI_CONTROL_CLOSE, 0, NULL, 0);
+	link_free(link);
+}
+
+void seai_link_finish(struct seai_link *link)
+{
+	struct seai_wire *wire = link->conn->wire;
+
+	{
+		SEAI_LOCKED(&wire->finished_lock, lock);
+		link->next_change = wire->finished;
+		wire->finished = link;
+	}
+	seai_wire_poke(wire);
+}
+
+void seai_link_free_finished(struct seai_wire *wire)
+{
+	struct seai_link *finished;
+
+	{
+		SEAI_LOCKED(&wire->finished_lock, lock);
+		finished = SEAI_TAKE(wire->finished);
+	}
+	while (finished) {
+		struct seai_link *next = finished->next_change;
+
+		if (finished->endpoint)
+			finished->endpoint->n_links--;
+		seai_link_let_go(finished);
+		wire->targets_dirty = true;
+		finished = next;
+	}
+	/* Links of the dead that no channel has. */
+	for (struct seai_link *link = wire->links, *next; link; link = next) {
+		next = link->next;
+		if (!link->endpoint && atomic_load(&link->state) == SEAI_LINK_DEAD) {
+			link_return_rest(link);
+			link_free(link);
+		}
+	}
+}
+
+uint64_t seai_link_head(const struct seai_link *link)
+{
+	uint64_t position = atomic_load_explicit(&link->in.position, memory_order_acquire);
+
+	if (!link->theirs || !link->n_slots_theirs)
+		return 0;
+	/* acquire: pairs with the release that publishes a descriptor; at most a ring's length, whatever a liar writes */
+	for (uint32_t i = 0; i < link->n_slots_theirs; i++, position++)
+		if (atomic_load_explicit(&link->in.slots[position & link->in.mask].sequence, memory_order_acquire) != position + 1)
+			break;
+	return position;
+}
+
+void seai_endpoint_add(struct seai_wire *wire, struct seai_endpoint *endpoint)
+{
+	endpoint->next = wire->endpoints;
+	wire->endpoints = endpoint;
+}
+
+void seai_endpoint_remove(struct seai_wire *wire, struct seai_endpoint *endpoint)
+{
+	for (struct seai_endpoint **at = &wire->endpoints; *at; at = &(*at)->next)
+		if (*at == endpoint) {
+			*at = endpoint->next;
+			break;
+		}
+	for (struct seai_target **at = &wire->targets; *at;) {
+		struct seai_target *target = *at;
+
+		if (target->endpoint != endpoint) {
+			at = &target->next;
+			continue;
+		}
+		*at = target->next;
+		if (target->link)
+			target->link->target = NULL;
+		free(target);
+	}
+	for (struct seai_link *link = wire->links, *next; link; link = next) {
+		next = link->next;
+		if (link->endpoint == endpoint)
+			seai_link_let_go(link);
+	}
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A link: one connection of a channel to a peer, with a ring of descriptors each way and a doorbell each way.
+ *
+ * It is made by the service thread (control lock) and then handed to its channel, which alone uses the rings.
+ * The two speak through `state`, and through the channel's list of changes.
+ */
+#ifndef SEALANE_WIRE_LINK_H
+#define SEALANE_WIRE_LINK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/layout.h"
+#include "wire/wire.h"
+
+enum seai_link_state {
+	SEAI_LINK_OPENING = 0, /* handshake under way */
+	SEAI_LINK_OPEN = 1,
+	SEAI_LINK_CLOSED = 2,  /* the peer uses it no more: what is in its ring can be read, nothing be sent */
+	SEAI_LINK_DEAD = 3,    /* the peer's process is gone */
+};
+
+/*
+ * What a channel is to the wire. Called with control held, on the service thread or, while the
+ * channel's thread makes progress with the socket, on that one.
+ */
+struct seai_endpoint {
+	struct seai_endpoint *next;
+	uint32_t pattern;     /* enum sea_pattern */
+	uint32_t n_send;      /* what this end adds to capacities */
+	uint32_t n_receive;
+	char (*names)[SEAI_ADDRESS_N_BYTES]; /* all file names it is bound to */
+	uint32_t n_names;
+	uint32_t n_links;     /* open or opening */
+	/* A link is ready for use. */
+	void (*on_link)(struct seai_endpoint *endpoint, struct seai_link *link);
+	/* A link's state changed. */
+	void (*on_change)(struct seai_endpoint *endpoint, struct seai_link *link);
+	/* Whether the channel's thread is not looking at attached arenas just now, after a heavy fence. Any thread. */
+	bool (*is_quiet)(struct seai_endpoint *endpoint);
+	/* In the child, after a fork: closes its descriptors. */
+	void (*on_fork)(struct seai_endpoint *endpoint);
+};
+
+/* The sending half; used by the channel's thread. */
+struct seai_ring_out {
+	struct seai_descriptor *slots;      /* ours */
+	_Atomic uint64_t position;          /* next to be published; written by the channel's thread */
+	uint64_t tail_cached;               /* the peer's, as last looked at */
+	uint64_t mask;
+	uint64_t capacity;
+	const struct seai_side *theirs;
+};
+
+/* The receiving half. */
+struct seai_ring_in {
+	const struct seai_descriptor *slots; /* the peer's */
+	_Atomic uint64_t position;           /* next to be read; written by the channel's thread */
+	uint64_t mask;
+	uint64_t capacity;
+};
+
+/* Arenas of which a link remembers that the peer has them. */
+#define SEAI_LINK_N_PROVIDED 8
+
+struct seai_link {
+	struct seai_ring_out out;
+	struct seai_ring_in in;
+	struct seai_side *mine;
+	const struct seai_side *theirs;
+	uint32_t n_slots_mine, n_slots_theirs;
+	struct seai_conn *conn;
+	struct seai_endpoint *endpoint; /* NULL once its channel let it go */
+	struct seai_target *target;     /* the one that made it; NULL where the peer did */
+	uint64_t id;
+	uint64_t peer_id;
+	uint32_t holder;                /* the peer in the ledger */
+	_Atomic uint32_t state;
+	bool asymmetric;
+	bool is_initiator;
+	bool is_listed;                 /* among the channel's links (channel's thread) */
+	int bell_out_fd;                /* we ring */
+	int bell_in_fd;                 /* we are rung */
+	uint64_t armed_data, armed_room; /* what we asked to be rung for; UINT64_MAX: nothing (channel's thread) */
+	/* What was made sure of last, so that it need not be looked up: channel's thread. */
+	struct {
+		uint64_t owner_id;
+		uint32_t arena_id;
+	} provided[SEAI_LINK_N_PROVIDED];
+	uint64_t introduced_owner_id;
+	struct seai_link *next_change;  /* in the channel's list of changes */
+	bool is_changed;                /* it is in that list (channel's lock) */
+	bool is_finished;               /* the channel has let it go (channel's lock) */
+	bool is_rung;                   /* its doorbell rang and was not drained since (channel's thread) */
+	struct seai_link *next;         /* in the wire's list, or among the finished */
+	uint64_t forget_mark;           /* the peer's head when it said forget */
+};
+
+/* The service thread's side of the handshake. */
+int seai_link_open(struct seai_conn *conn, struct seai_target *target);
+void seai_link_on_open(struct seai_conn *conn, const struct seai_control *control, int *fd);
+void seai_link_on_accept(struct seai_conn *conn, const struct seai_control *control, int fds[2]);
+void seai_link_on_start(struct seai_conn *conn, const struct seai_control *control, int *fd);
+void seai_link_on_refuse(struct seai_conn *conn, const struct seai_control *control);
+void seai_link_on_close(struct seai_conn *conn, const struct seai_control *control);
+/* The process at the other end is dead. */
+void seai_link_on_death(struct seai_link *link);
+
+/* All links of the session that are not freed. */
+struct seai_link *seai_link_first(struct seai_wire *wire);
+
+/* The channel uses it no more: tells the peer, and frees it on the service thread. Control held. */
+void seai_link_let_go(struct seai_link *link);
+/* The same from the channel's thread without control: the service thread does it. */
+void seai_link_finish(struct seai_link *link);
+/* At the end of the session: frees a link without a word. */
+void seai_link_destroy(struct seai_link *link);
+/* Frees what seai_link_finish() put aside. Control held. */
+void seai_link_free_finished(struct seai_wire *wire);
+/* Position up to which the peer has published, seen from here. */
+uint64_t seai_link_head(const struct seai_link *link);
+
+/* Endpoints: channels that take part. Control held. */
+void seai_endpoint_add(struct seai_wire *wire, struct seai_endpoint *endpoint);
+/* Takes it out; its links are let go by the channel. */
+void seai_endpoint_remove(struct seai_wire *wire, struct seai_endpoint *endpoint);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The service thread: one per session. It sleeps until a peer, a death, a change of the directory, or
+ * this process wants something, and never makes a call that can block.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <sealane/channel.h>
+
+#include "base/clock.h"
+#include "memory/done.h"
+#include "memory/heap.h"
+#include "memory/message.h"
+#include "wire/link.h"
+#include "wire/records.h"
+#include "wire/wire.h"
+
+/* How often what cannot be waited for is tried again: retired arenas that somebody still has mapped, a full backlog. */
+#define SERVICE_RETRY_MIN_NS (2 * SEAI_NS_PER_MS)
+#define SERVICE_RETRY_MAX_NS (256 * SEAI_NS_PER_MS)
+/* How often addresses are tried where the directory cannot be watched. */
+#define SERVICE_LOOK_NS (20 * SEAI_NS_PER_MS)
+
+void seai_wire_poke(struct seai_wire *wire)
+{
+	int saved = errno;
+
+	/* One write for any number of pokes until the thread has seen them. */
+	if (!atomic_exchange_explicit(&wire->is_poked, true, memory_order_acq_rel))
+		(void)!write(wire->wake_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+	errno = saved;
+}
+
+int seai_wire_watch(struct seai_wire *wire, int fd, uint32_t events, void *pointer)
+{
+	struct epoll_event event = { .events = events, .data.ptr = pointer };
+
+	return epoll_ctl(wire->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* Tries what is not connected. Returns whether something should be tried again soon. */
+static bool service_connect(struct seai_wire *wire)
+{
+	bool again = false;
+
+	wire->targets_dirty = false;
+	for (struct seai_target *target = wire->targets; target; target = target->next) {
+		struct seai_conn *conn;
+		uint64_t peer_id;
+		int r;
+
+		/* A pair has one peer at a time. */
+		if (target->link || (target->endpoint->pattern == SEA_PAIR && target->endpoint->n_links))
+			continue;
+		peer_id = seai_directory_resolve(wire, target->name);
+		if (!peer_id)
+			continue;
+		r = seai_conn_get(wire, peer_id, &conn);
+		if (r < 0) {
+			/* ECONNREFUSED, ENOENT: a leftover of the dead; its successor will show up in the directory. */
+			again |= r != -ECONNREFUSED && r != -ENOENT;
+			continue;
+		}
+		if (conn->state != SEAI_CONN_OPEN)
+			continue; /* its hello makes us look again */
+		r = seai_link_open(conn, target);
+		again |= r < 0;
+	}
+	return again;
+}
+
+static void service_read_inotify(struct seai_wire *wire)
+{
+	char events[4096] __attribute__((aligned(8)));
+
+	while (read(wire->inotify_fd, events, sizeof(events)) > 0)
+		;
+	wire->targets_dirty = true;
+}
+
+static bool service_has_unconnected(const struct seai_wire *wire)
+{
+	for (const struct seai_target *target = wire->targets; target; target = target->next)
+		if (!target->link)
+			return true;
+	return false;
+}
+
+/* Peers that connected and do not say hello. Returns whether there are some left to wait for. */
+static bool service_check_hellos(struct seai_wire *wire)
+{
+	int64_t now_ns = 0;
+	bool has_some = false;
+
+	for (struct seai_conn *conn = wire->conns; conn; conn = conn->next) {
+		if (conn->state != SEAI_CONN_HELLO || conn->is_doomed || conn->is_initiator)
+			continue; /* one that we called may be stopped: that is no reason to give it up */
+		if (!now_ns)
+			now_ns = seai_now_ns();
+		if (now_ns > conn->hello_deadline_ns) {
+			wire->n_refused++;
+			seai_conn_doom(conn, "it did not say hello");
+		} else {
+			has_some = true;
+		}
+	}
+	return has_some;
+}
+
+static void service_handle(struct seai_wire *wire, const struct epoll_event *event)
+{
+	struct seai_conn *conn;
+
+	if (event->data.ptr == &wire->wake_fd) {
+		(void)!read(wire->wake_fd, &(uint64_t){ 0 }, sizeof(uint64_t));
+		return;
+	}
+	if (event->data.ptr == &wire->listen_fd) {
+		seai_conn_accept_backlog(wire);
+		return;
+	}
+	if (event->data.ptr == &wire->inotify_fd) {
+		service_read_inotify(wire);
+		return;
+	}
+	conn = event->data.ptr;
+	if (conn->state == SEAI_CONN_DEAD)
+		return; /* ended by an event before this one */
+	if (event->events & EPOLLOUT)
+		seai_conn_flush(conn);
+	seai_conn_read(conn);
+	if (conn->pidfd >= 0) {
+		struct pollfd pollfd = { .fd = conn->pidfd, .events = POLLIN };
+
+		/* The end of the process comes before the end of its socket where a child of it has inherited that. */
+		if (poll(&pollfd, 1, 0) > 0)
+			seai_conn_doom(conn, "its process has ended");
+	}
+	if (event->events & (EPOLLHUP | EPOLLERR) && conn->fd >= 0)
+		seai_conn_read(conn);
+}
+
+/* One round of work after events. Returns in how many ns to look again; -1: when something happens. */
+static int64_t service_work(struct seai_wire *wire, int64_t *retry_ns)
+{
+	struct sea_session *session = wire->session;
+	bool soon = false, look = false, hellos = false, has_dying;
+
+	{
+		SEAI_LOCKED(&wire->control, control);
+		seai_wire_bury(wire);
+		seai_wire_ask_settlements(wire);
+		seai_link_free_finished(wire);
+		seai_attachment_look_for_dead(wire);
+		for (struct seai_conn *conn = wire->conns; conn; conn = conn->next)
+			seai_records_flush(conn);
+		if (wire->targets_dirty || wire->inotify_fd < 0)
+			soon |= service_connect(wire);
+		look = wire->inotify_fd < 0 && service_has_unconnected(wire);
+		hellos = service_check_hellos(wire);
+		has_dying = wire->has_dying_owners;
+	}
+	seai_attachment_reap(wire);
+	soon |= seai_attachment_retire_own(wire);
+	{
+		SEAI_LOCKED(&wire->control, control);
+		soon |= wire->dying != NULL || has_dying || atomic_load_explicit(&wire->has_stuck, memory_order_relaxed);
+	}
+	/* Huge pages by collapsing, away from the data path. */
+	while (seai_session_collapse_next(session))
+		;
+	seai_done_run_callback(session);
+	if (soon)
+		*retry_ns = *retry_ns < SERVICE_RETRY_MAX_NS ? 2 * *retry_ns : SERVICE_RETRY_MAX_NS;
+	else
+		*retry_ns = SERVICE_RETRY_MIN_NS / 2;
+	if (look && (!soon || *retry_ns > SERVICE_LOOK_NS))
+		return SERVICE_LOOK_NS;
+	return soon ? *retry_ns : hellos ? SEAI_NS_PER_S : -1;
+}
+
+static void *service_main(void *argument)
+{
+	struct seai_wire *wire = argument;
+	int64_t retry_ns = SERVICE_RETRY_MIN_NS / 2;
+
+	prctl(PR_SET_NAME, "sealane", 0, 0, 0);
+	while (!atomic_load_explicit(&wire->stop, memory_order_acquire)) {
+		struct epoll_event events[64];
+		int64_t wait_ns = service_work(wire, &retry_ns);
+		int n;
+
+		if (atomic_load_explicit(&wire->stop, memory_order_acquire))
+			break;
+		/* Milliseconds do: what has to be exact is not waited for here. */
+		n = epoll_wait(wire->epoll_fd, events, 64,
+		               wait_ns < 0 ? -1 : (int)((wait_ns + SEAI_NS_PER_MS - 1) / SEAI_NS_PER_MS));
+		atomic_store_explicit(&wire->is_poked, false, memory_order_release);
+		atomic_thread_fence(memory_order_seq_cst);
+		SEAI_LOCKED(&wire->control, control);
+		for (int i = 0; i < n; i++)
+			service_handle(wire, &events[i]);
+	}
+	return NULL;
+}
+
+int seai_wire_start(struct seai_wire *wire)
+{
+	sigset_t all, before;
+	int r;
+
+	/* The thread inherits a mask in which everything is blocked: signals are the program's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&wire->thread, NULL, service_main, wire);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	wire->has_thread = r == 0;
+	return -r;
+}
+
+void seai_wire_stop(struct seai_wire *wire)
+{
+	if (!wire->has_thread)
+		return;
+	atomic_store_explicit(&wire->stop, true, memory_order_release);
+	(void)!write(wire->wake_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+	pthread_join(wire->thread, NULL);
+	wire->has_thread = false;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a descriptor to a message; see take.h. */
+#include "wire/take.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/fence.h"
+#include "memory/heap.h"
+#include "memory/ledger.h"
+#include "memory/message.h"
+#include "wire/doorbell.h"
+#include "wire/records.h"
+
+/* The slow road: the table of the session, and if need be what waits in the socket. */
+static int lookup_slowly(struct seai_link *link, struct seai_lookup *lookup, uint64_t owner_id, uint32_t arena_id,
+                         struct seai_attached **ret_attached)
+{
+	struct seai_wire *wire = link->conn->wire;
+	struct seai_attached *attached;
+
+	if (!lookup->has_control)
+		seai_lock_take(&wire->control);
+	attached = seai_attachment_find(wire, owner_id, arena_id);
+	if (!attached) {
+		/* It was sent before the descriptor, so it is in the socket by now, if the peer is honest. */
+		seai_conn_read(link->conn);
+		attached = seai_attachment_find(wire, owner_id, arena_id);
+	}
+	if (!attached && link->conn->state == SEAI_CONN_OPEN) {
+		/* It came when this process had no descriptor or map left. */
+		struct seai_control control = { .type = SEAI_CONTROL_RESEND };
+
+		control.arena.owner_id = owner_id;
+		control.arena.arena_id = arena_id;
+		seai_control_send(link->conn, &control, NULL, 0);
+	}
+	if (!lookup->has_control)
+		seai_lock_release(&wire->control);
+	if (!attached)
+		return link->conn->state == SEAI_CONN_OPEN ? -EMFILE : -EBADMSG;
+	lookup->attached[lookup->next++ % SEAI_LOOKUP_N] = attached;
+	*ret_attached = attached;
+	return 0;
+}
+
+static inline int lookup_find(struct seai_link *link, struct seai_lookup *lookup, uint64_t owner_id, uint32_t arena_id,
+                              struct seai_attached **ret_attached)
+{
+	uint32_t epoch = atomic_load_explicit(&link->conn->wire->attached_epoch, memory_order_acquire);
+
+	if (SEAI_UNLIKELY(epoch != lookup->epoch)) {
+		seai_lookup_flush(lookup);
+		memset(lookup->attached, 0, sizeof(lookup->attached));
+		lookup->epoch = epoch;
+	}
+	for (unsigned i = 0; i < SEAI_LOOKUP_N; i++) {
+		struct seai_attached *attached = lookup->attached[i];
+
+		if (attached && attached->owner_id == owner_id && attached->arena_id == arena_id) {
+			*ret_attached = attached;
+			return 0;
+		}
+	}
+	return lookup_slowly(link, lookup, owner_id, arena_id, ret_attached);
+}
+
+static void lookup_hold(struct seai_lookup *lookup, struct seai_attached *attached)
+{
+	if (lookup->pending != attached) {
+		seai_lookup_flush(lookup);
+		lookup->pending = attached;
+	}
+	lookup->n_pending++;
+}
+
+/* A block that came back to its owner: there is a grant for it in the ledger, or will be as soon as it is read. */
+static int take_own(struct seai_link *link, const struct seai_block_name *name, struct seai_ref *ref)
+{
+	struct sea_session *session = link->conn->wire->session;
+	struct seai_block *block;
+	SEAI_LOCKED(&session->books, books);
+
+	if (!seai_ledger_take_returned(session, name->arena_id, name->block_id, name->generation, &block)) {
+		/* Its grant was published before its descriptor. */
+		seai_records_drain(session);
+		if (!seai_ledger_take_returned(session, name->arena_id, name->block_id, name->generation, &block))
+			return atomic_load_explicit(&session->wire->has_stuck, memory_order_relaxed) ? -EAGAIN : -EBADMSG;
+	}
+	*ref = (struct seai_ref){
+		.block = block,
+		.base = (const uint8_t *)block->arena->head,
+		.n_bytes = block->arena->n_bytes,
+		.generation = block->generation,
+		.block_id = block->id,
+		.arena_id = block->arena->id,
+	};
+	return 0;
+}
+
+static void take_undo_own(struct sea_session *session, struct seai_ref *refs, uint32_t n)
+{
+	SEAI_LOCKED(&session->books, books);
+	for (uint32_t i = 0; i < n; i++)
+		if (refs[i].block)
+			refs[i].block->n_returned++;
+}
+
+static int take_foreign(struct seai_link *link, struct seai_lookup *lookup, const struct seai_block_name *name,
+                        struct seai_ref *ref)
+{
+	struct seai_attached *attached;
+	int r = lookup_find(link, lookup, name->owner_id, name->arena_id, &attached);
+
+	if (SEAI_UNLIKELY(r < 0))
+		return r;
+	if (SEAI_UNLIKELY(name->block_id >= attached->n_blocks_max))
+		return -EBADMSG;
+	ref->attached = attached;
+	ref->block = NULL;
+	ref->base = attached->base;
+	ref->n_bytes = attached->n_bytes;
+	ref->generation = name->generation;
+	ref->block_id = name->block_id;
+	ref->arena_id = name->arena_id;
+	ref->source_plus_1 = 0;
+	return 0;
+}
+
+static int take_single(struct seai_link *link, struct seai_lookup *lookup, const struct seai_descriptor *descriptor,
+                       struct sea_message *message)
+{
+	const struct seai_block_name name = {
+		.owner_id = descriptor->owner_id,
+		.arena_id = descriptor->arena_id,
+		.block_id = descriptor->block_id,
+		.generation = descriptor->generation,
+	};
+	bool is_own = name.owner_id == link->conn->wire->session->id;
+	int r = is_own ? take_own(link, &name, &message->ref) : take_foreign(link, lookup, &name, &message->ref);
+
+	if (SEAI_UNLIKELY(r < 0))
+		return r;
+	message->kind = SEAI_MESSAGE_SINGLE;
+	message->n_blocks = 1;
+	message->ref.has_token = descriptor->n_inline & SEAI_TOKEN_BIT(0);
+	message->offset = descriptor->offset;
+	message->n_bytes = descriptor->n_bytes;
+	if (SEAI_UNLIKELY(descriptor->n_parts != 1 || message->offset > message->ref.n_bytes ||
+	                  message->n_bytes > message->ref.n_bytes - message->offset)) {
+		if (is_own)
+			take_undo_own(message->session, &message->ref, 1);
+		return -EBADMSG;
+	}
+	if (!is_own)
+		lookup_hold(lookup, message->ref.attached);
+	return 1;
+}
+
+/* A table names the blocks that the message holds; the first is the one that the descriptor names. */
+static int take_table(struct seai_link *link, struct seai_lookup *lookup, const struct seai_descriptor *descriptor,
+                      struct sea_message *message)
+{
+	uint64_t own_id = link->conn->wire->session->id;
+	const struct seai_block_name *names;
+	const struct seai_table_part *parts;
+	struct seai_block_name name = {
+		.owner_id = descriptor->owner_id,
+		.arena_id = descriptor->arena_id,
+		.block_id = descriptor->block_id,
+		.generation = descriptor->generation,
+	};
+	struct seai_ref head;
+	uint32_t n_blocks;
+	int r;
+
+	/* Where the table is must be known before it can be read; a head of our own is taken below. */
+	if (name.owner_id == own_id) {
+		struct seai_arena *arena;
+		SEAI_LOCKED(&message->session->books, books);
+
+		arena = seai_session_find_arena(message->session, name.arena_id);
+		if (!arena)
+			return -EBADMSG;
+		head = (struct seai_ref){ .base = (const uint8_t *)arena->head, .n_bytes = arena->n_bytes };
+	} else {
+		r = take_foreign(link, lookup, &name, &head);
+		if (r < 0)
+			return r;
+	}
+	if (!seai_table_open(head.base, head.n_bytes, descriptor->offset, descriptor->n_bytes, descriptor->n_parts, &names,
+	                     &n_blocks, &parts))
+		return -EBADMSG;
+	r = seai_message_reserve_refs(message, n_blocks);
+	if (r < 0)
+		return r;
+	message->n_blocks = n_blocks;
+	/* All that can fail without a trace first: foreign arenas; then what changes our own books. */
+	for (uint32_t i = 0; i < n_blocks; i++) {
+		if (i > 0)
+			memcpy(&name, &names[i], sizeof(name)); /* loaded once */
+		if (name.owner_id == own_id) {
+			message->refs[i] = (struct seai_ref){ .generation = name.generation, .block_id = name.block_id, .arena_id = name.arena_id };
+			continue;
+		}
+		r = take_foreign(link, lookup, &name, &message->refs[i]);
+		if (r < 0)
+			return r;
+	}
+	for (uint32_t i = 0; i < n_blocks; i++) {
+		struct seai_ref *ref = &message->refs[i];
+
+		if (ref->attached)
+			continue;
+		name = (struct seai_block_name){ own_id, ref->arena_id, ref->block_id, ref->generation };
+		r = take_own(link, &name, ref);
+		if (r < 0) {
+			take_undo_own(message->session, message->refs, i);
+			return r;
+		}
+	}
+	for (uint32_t i = 0; i < n_blocks; i++) {
+		message->refs[i].has_token = descriptor->n_inline & SEAI_TOKEN_BIT(i);
+		if (message->refs[i].attached)
+			lookup_hold(lookup, message->refs[i].attached);
+	}
+	message->kind = SEAI_MESSAGE_TABLE;
+	message->offset = descriptor->offset;
+	message->n_bytes = descriptor->n_bytes;
+	return 1;
+}
+
+int seai_link_take(struct seai_link *link, struct seai_lookup *lookup, struct sea_message **ret_message)
+{
+	uint64_t position = atomic_load_explicit(&link->in.position, memory_order_relaxed);
+	const struct seai_descriptor *slot = &link->in.slots[position & link->in.mask];
+	struct seai_descriptor descriptor;
+	struct sea_message *message;
+	int r;
+
+	/* acquire: pairs with the release that published it */
+	if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != position + 1)
+		return 0;
+	message = seai_message_take(link->conn->wire->session);
+	if (SEAI_UNLIKELY(!message))
+		return -ENOMEM;
+	/* Copied out at once: an honest peer does not touch it any more, another may. */
+	memcpy((uint8_t *)&descriptor + sizeof(descriptor.sequence), (const uint8_t *)slot + sizeof(slot->sequence),
+	       sizeof(descriptor) - sizeof(descriptor.sequence));
+	message->flags = SEAI_MESSAGE_RECEIVED;
+	message->tag = descriptor.tag;
+	message->sender_id = link->peer_id;
+	message->n_parts = descriptor.n_parts;
+	switch (descriptor.kind) {
+	case SEAI_MESSAGE_SINGLE: r = take_single(link, lookup, &descriptor, message); break;
+	case SEAI_MESSAGE_TABLE: r = take_table(link, lookup, &descriptor, message); break;
+	case SEAI_MESSAGE_INLINE:
+		r = descriptor.n_inline <= SEAI_INLINE_N_BYTES && descriptor.n_parts <= 1 ? 1 : -EBADMSG;
+		if (r > 0) {
+			message->n_bytes = descriptor.n_inline;
+			memcpy(message->inline_data, descriptor.inline_data, SEAI_INLINE_N_BYTES);
+		}
+		break;
+	default: r = -EBADMSG; break;
+	}
+	if (SEAI_UNLIKELY(r < 0)) {
+		message->n_blocks = 0;
+		seai_message_put(message);
+		return r;
+	}
+	*ret_message = message;
+	return 1;
+}
+
+void seai_link_advance(struct seai_link *link, uint64_t n)
+{
+	uint64_t old = atomic_load_explicit(&link->in.position, memory_order_relaxed), want;
+
+	atomic_store_explicit(&link->in.position, old + n, memory_order_release);
+	/* release: the slots were read before they are given back */
+	atomic_store_explicit(&link->mine->tail, old + n, memory_order_release);
+	seai_fence_light(link->asymmetric);
+	want = atomic_load_explicit(&link->theirs->want_room, memory_order_relaxed);
+	if (SEAI_UNLIKELY(want - old < n))
+		seai_doorbell_ring(link->bell_out_fd);
+}
+
+void seai_message_return_own(struct sea_message *message)
+{
+	struct sea_session *session = message->session;
+
+	{
+		SEAI_LOCKED(&session->books, books);
+		if (message->n_blocks && message->refs[0].block)
+			seai_ledger_orphan(session, message->refs[0].block);
+		seai_message_release_own_locked(message);
+	}
+	seai_message_put(message);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The wire of a session: connections to other processes, links of channels on them, arenas attached,
+ * and the service thread that looks after all of it.
+ *
+ * Guarded by the control lock unless said otherwise. Lock order: control, then books, then a
+ * connection's record lock. The service thread holds control while it works and drops it to sleep, to unmap, and
+ * to call the program back.
+ */
+#ifndef SEALANE_WIRE_WIRE_H
+#define SEALANE_WIRE_WIRE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/lock.h"
+#include "memory/attach.h"
+#include "memory/ledger.h"
+#include "memory/session.h"
+#include "wire/layout.h"
+
+struct seai_endpoint;
+struct seai_link;
+
+/* What is written to an owner: the sending half of a record ring. */
+struct seai_record_writer {
+	struct seai_lock lock;         /* guards all of this */
+	struct seai_side *mine;        /* NULL once the connection is dead */
+	const struct seai_side *theirs; /* NULL until their hello: then their tail counts as 0 */
+	uint64_t position;             /* units published */
+	uint64_t tail_cached;
+	struct seai_record *waiting;   /* releases that found no room, in order */
+	size_t n_waiting, n_waiting_max;
+	_Atomic bool is_dead;
+};
+
+/* What is read from a holder. Guarded by books. */
+struct seai_record_reader {
+	struct seai_record_reader *next;
+	const struct seai_side *theirs;
+	struct seai_side *mine;
+	uint64_t position; /* units read */
+	uint32_t holder;
+	bool is_stuck;     /* its next record has to wait for others' */
+	bool is_broken;    /* malformed: read no more */
+};
+
+/* A control message that found the socket full. */
+struct seai_queued {
+	struct seai_queued *next;
+	struct seai_control control;
+	int fds[2];
+};
+
+/* An arena whose descriptor went over a connection, or an owner to whom the peer said hello on our behalf. */
+struct seai_told {
+	uint64_t owner_id;
+	uint32_t arena_id;
+	bool is_done; /* introductions: READY came */
+};
+
+enum seai_conn_state {
+	SEAI_CONN_HELLO = 0, /* connected; their hello is outstanding */
+	SEAI_CONN_OPEN = 1,
+	SEAI_CONN_DEAD = 2,
+};
+
+/* A connection to another process (or from a process to itself: then there are two, one for each end). */
+struct seai_conn {
+	struct seai_conn *next;
+	struct seai_wire *wire;
+	int fd;
+	int pidfd;
+	uint64_t peer_id;      /* known from their hello, or from the name of the socket we connected to */
+	uint32_t holder;       /* in the ledger; SEAI_HOLDER_NONE until their hello */
+	enum seai_conn_state state;
+	bool is_initiator;
+	bool is_counted;       /* among n_peers */
+	_Atomic bool asymmetric; /* both ends execute membarrier before they sleep */
+	bool wants_write;
+	bool is_doomed;        /* to be ended by the service loop */
+	bool is_refused;       /* because of what it sent: nothing more is read of it */
+	char peer_name[32];
+	struct seai_record_writer writer;
+	struct seai_record_reader reader;
+	struct seai_queued *queue, **queue_end;
+	uint32_t n_queued;
+	uint32_t n_links;      /* links on it that still exist */
+	struct seai_told *arenas_sent;
+	uint32_t n_arenas_sent, n_arenas_sent_max;
+	struct seai_told *introduced;
+	uint32_t n_introduced, n_introduced_max;
+	int64_t hello_deadline_ns;
+};
+
+/* Somebody who handed us an arena's descriptor and may send descriptors of it. */
+struct seai_provider {
+	struct seai_conn *conn;
+	bool has_forgotten;
+};
+
+/* An address that a channel wants to be connected to. */
+struct seai_target {
+	struct seai_target *next;
+	struct seai_endpoint *endpoint;
+	char name[SEAI_ADDRESS_N_BYTES]; /* file name in the session's directory */
+	struct seai_link *link;  /* the attempt or the link; NULL: none */
+};
+
+/* How far the rings of dead forwarders got, for owners who ask later. */
+#define SEAI_N_FINAL_HEADS 1024
+struct seai_final_head {
+	uint64_t forwarder_id;
+	uint64_t link_id;
+	uint64_t head;
+};
+
+#define SEAI_N_ATTACHED_BUCKETS 256
+
+struct seai_wire {
+	struct sea_session *session;
+	struct seai_lock control;
+	pthread_t thread;
+	bool has_thread;
+	_Atomic bool stop;
+	bool asymmetric;       /* this process can membarrier */
+
+	int epoll_fd;
+	int wake_fd;           /* eventfd of this process alone */
+	int listen_fd;
+	int dir_fd;
+	int status_fd;         /* locked for as long as this process lives */
+	int inotify_fd;        /* -1: look again by the clock */
+	_Atomic bool is_poked;
+
+	struct seai_conn *conns;
+	struct seai_conn *dead;          /* ended, with links that are not drained yet */
+	struct seai_endpoint *endpoints;
+	struct seai_target *targets;
+	bool targets_dirty;              /* look at unconnected targets now */
+	struct seai_attached *attached[SEAI_N_ATTACHED_BUCKETS];
+	struct seai_attached *dying;     /* out of the table, waiting until nobody looks at them */
+	_Atomic uint32_t attached_epoch; /* bumped when something left the table: caches are void */
+	uint32_t n_attached;
+	bool has_dying_owners;           /* some attached arena's owner is dead: look whether it may go */
+	struct seai_record_reader *readers; /* guarded by books */
+	_Atomic bool has_stuck;          /* a reader needs the service thread */
+	bool is_blind;                   /* a hello was lost for lack of descriptors: an unknown identity may live */
+	struct seai_final_head final_heads[SEAI_N_FINAL_HEADS];
+	uint32_t n_final_heads;
+	struct seai_link *links;         /* all that are not freed */
+	struct seai_link *finished;      /* links that their channels have let go */
+	struct seai_lock finished_lock;  /* guards that list alone; nothing is taken under it */
+
+	uint64_t n_deaths;
+	uint64_t n_refused;
+	uint32_t n_peers;
+	uint32_t group_id;
+	char directory[1024];
+	char address[48];      /* p-<id>.sock */
+};
+
+static inline struct seai_wire *seai_wire_of(const struct sea_session *session)
+{
+	return session->wire;
+}
+
+/* service.c: wakes the service thread; any thread, any lock. */
+void seai_wire_poke(struct seai_wire *wire);
+int seai_wire_start(struct seai_wire *wire);
+void seai_wire_stop(struct seai_wire *wire);
+/* Adds a descriptor to the service thread's set; pointer tags the event. 0 or -errno. */
+int seai_wire_watch(struct seai_wire *wire, int fd, uint32_t events, void *pointer);
+
+/* conn.c */
+int seai_conn_connect(struct seai_wire *wire, uint64_t peer_id, const char *file_name, struct seai_conn **ret_conn);
+/* Whether all that stood there was accepted; if not (no descriptor is left), nobody may be taken for dead for being unknown. */
+bool seai_conn_accept_backlog(struct seai_wire *wire);
+/* A living connection to that identity, open or with its hello under way; NULL. */
+struct seai_conn *seai_conn_find(struct seai_wire *wire, uint64_t peer_id);
+/* Connects to a process by its identity if there is no connection yet. 0; -ENOENT, -ECONNREFUSED it is dead. */
+int seai_conn_get(struct seai_wire *wire, uint64_t peer_id, struct seai_conn **ret_conn);
+/* Reads all that is there. */
+void seai_conn_read(struct seai_conn *conn);
+/* Marks it for its end; the service loop does that. Any thread with control. */
+void seai_conn_doom(struct seai_conn *conn, const char *why);
+void seai_conn_free(struct seai_conn *conn);
+/* Sends what was queued. */
+void seai_conn_flush(struct seai_conn *conn);
+
+/* control.c: sends now, or in order later. fds are duplicated where they have to wait. Never fails but by the end of the connection. */
+void seai_control_send(struct seai_conn *conn, struct seai_control *control, const int *fds, unsigned n_fds);
+/* Sends now or says -EAGAIN. */
+int seai_control_try_send(struct seai_conn *conn, struct seai_control *control, const int *fds, unsigned n_fds);
+/* One message: 1; 0 the end; -EAGAIN; -EBADMSG. fds that are not taken by the caller are to be closed. is_truncated: descriptors were lost for lack of room in this process. */
+int seai_control_receive(struct seai_conn *conn, struct seai_control *control, int fds[2], bool *ret_is_truncated);
+
+/* death.c: ends all doomed connections and what follows from it. Service thread, control held. */
+void seai_wire_bury(struct seai_wire *wire);
+/* Asks the targets of new settlements. */
+void seai_wire_ask_settlements(struct seai_wire *wire);
+void seai_wire_on_settle(struct seai_conn *conn, const struct seai_control *control);
+void seai_wire_on_settled(struct seai_conn *conn, const struct seai_control *control);
+/* Makes progress with records that wait for others, with everything read that can be read. */
+void seai_wire_resolve_stuck(struct seai_wire *wire);
+
+/* attachments.c */
+struct seai_attached *seai_attachment_find(struct seai_wire *wire, uint64_t owner_id, uint32_t arena_id);
+void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control *control, int *fd, bool is_truncated);
+void seai_attachment_on_retire(struct seai_conn *conn, const struct seai_control *control);
+void seai_attachment_on_forget(struct seai_conn *conn, const struct seai_control *control);
+void seai_attachment_on_resend(struct seai_conn *conn, const struct seai_control *control);
+/* A process is dead: what it owned stays until nobody needs it. */
+void seai_attachment_owner_died(struct seai_wire *wire, uint64_t owner_id);
+void seai_attachment_conn_gone(struct seai_wire *wire, const struct seai_conn *conn);
+/* Moves what may go to the dying. */
+void seai_attachment_look_for_dead(struct seai_wire *wire);
+/* Unmaps dying arenas that no channel looks at and no message holds. Takes and drops control. */
+void seai_attachment_reap(struct seai_wire *wire);
+/* Makes sure that the peer of a connection has an arena: 0; -EAGAIN its socket is full. Control held. */
+int seai_attachment_provide(struct seai_conn *conn, uint64_t owner_id, uint32_t arena_id, int fd);
+/* Makes sure that a peer is known to an owner: 0; -EAGAIN not yet; -EOWNERDEAD the owner is dead: no need. Control held. */
+int seai_attachment_introduce(struct seai_conn *conn, uint64_t owner_id);
+void seai_attachment_on_introduce(struct seai_conn *conn, const struct seai_control *control);
+void seai_attachment_on_ready(struct seai_conn *conn, const struct seai_control *control);
+/* Own arenas that are free: tell the others, give them back. Service thread; takes and drops control. Returns whether some have to be tried again. */
+bool seai_attachment_retire_own(struct seai_wire *wire);
+
+/* directory.c */
+int seai_directory_open(struct seai_wire *wire, const struct sea_session_options *options);
+void seai_directory_close(struct seai_wire *wire);
+/* Address to file name, c-...; 0 or -EINVAL. */
+int seai_directory_name(const char *address, char name[SEAI_ADDRESS_N_BYTES]);
+int seai_directory_bind(struct seai_wire *wire, const char *name);
+void seai_directory_unbind(struct seai_wire *wire, const char *name);
+/* The process a name leads to: its identity; 0: nobody. */
+uint64_t seai_directory_resolve(struct seai_wire *wire, const char *name);
+int seai_directory_connect(struct seai_wire *wire, const char *file_name);
+
+#endif
