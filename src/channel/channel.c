@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making, binding, connecting and closing of channels, and taking over what the service thread did for them. */
+#include "channel/channel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "memory/message.h"
+#include "wire/records.h"
+
+#define CHANNEL_SPIN_DEFAULT_NS INT64_C(10000)
+
+static void channel_kick(struct sea_channel *channel)
+{
+	int saved = errno;
+
+	(void)!write(channel->kick_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+	errno = saved;
+}
+
+static void channel_note_change(struct seai_endpoint *endpoint, struct seai_link *link)
+{
+	struct sea_channel *channel = seai_channel_of(endpoint);
+
+	{
+		SEAI_LOCKED(&channel->lock, lock);
+		if (link->is_finished)
+			return;
+		if (!link->is_changed) {
+			link->is_changed = true;
+			link->next_change = channel->changes;
+			channel->changes = link;
+		}
+		/* release: pairs with the acquire in seai_channel_update() */
+		atomic_store_explicit(&channel->has_changes, true, memory_order_release);
+	}
+	channel_kick(channel);
+}
+
+static bool channel_is_quiet(struct seai_endpoint *endpoint)
+{
+	return atomic_load_explicit(&seai_channel_of(endpoint)->in_call, memory_order_acquire) == 0;
+}
+
+static void channel_on_fork(struct seai_endpoint *endpoint)
+{
+	struct sea_channel *channel = seai_channel_of(endpoint);
+
+	channel->epoll_fd = seai_close(channel->epoll_fd);
+	channel->kick_fd = seai_close(channel->kick_fd);
+}
+
+static int channel_list_link(struct sea_channel *channel, struct seai_link *link)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = link };
+
+	if (channel->n_links == channel->n_links_max) {
+		uint32_t n_max = channel->n_links_max ? 2 * channel->n_links_max : 8;
+		struct seai_link **links = realloc(channel->links, n_max * sizeof(struct seai_link *));
+
+		if (!links)
+			return -ENOMEM;
+		channel->links = links;
+		channel->n_links_max = n_max;
+	}
+	if (epoll_ctl(channel->epoll_fd, EPOLL_CTL_ADD, link->bell_in_fd, &event) < 0)
+		return -errno;
+	channel->links[channel->n_links++] = link;
+	link->is_listed = true;
+	return 0;
+}
+
+static void channel_finish_link(struct sea_channel *channel, struct seai_link *link)
+{
+	if (link->is_listed)
+		epoll_ctl(channel->epoll_fd, EPOLL_CTL_DEL, link->bell_in_fd, NULL);
+	{
+		SEAI_LOCKED(&channel->lock, lock);
+		link->is_finished = true;
+		for (struct seai_link **at = &channel->changes; *at && link->is_changed; at = &(*at)->next_change)
+			if (*at == link) {
+				*at = link->next_change;
+				link->is_changed = false;
+				break;
+			}
+	}
+	seai_link_finish(link);
+}
+
+static bool link_is_over(const struct seai_link *link)
+{
+	/* acquire: what the peer published before it ended is seen after its end is */
+	return atomic_load_explicit(&link->state, memory_order_acquire) != SEAI_LINK_OPEN && !seai_link_has_data(link);
+}
+
+void seai_channel_drop_ended(struct sea_channel *channel)
+{
+	channel->n_ending = 0;
+	for (uint32_t i = 0; i < channel->n_links;) {
+		struct seai_link *link = channel->links[i];
+
+		if (!link_is_over(link)) {
+			channel->n_ending += atomic_load_explicit(&link->state, memory_order_relaxed) != SEAI_LINK_OPEN;
+			i++;
+			continue;
+		}
+		channel->links[i] = channel->links[--channel->n_links];
+		channel_finish_link(channel, link);
+	}
+}
+
+void seai_channel_update_slowly(struct sea_channel *channel)
+{
+	struct seai_link *changes;
+
+	{
+		SEAI_LOCKED(&channel->lock, lock);
+		changes = SEAI_TAKE(channel->changes);
+		atomic_store_explicit(&channel->has_changes, false, memory_order_relaxed);
+		for (struct seai_link *link = changes; link; link = link->next_change)
+			link->is_changed = false;
+	}
+	while (changes) {
+		struct seai_link *link = changes;
+
+		changes = link->next_change;
+		if (!link->is_listed && channel_list_link(channel, link) < 0) {
+			seai_log(channel->session, SEA_LOG_ERROR, "no memory or descriptor for a peer; it is let go");
+			channel_finish_link(channel, link);
+		}
+	}
+	seai_channel_drop_ended(channel);
+}
+
+static int channel_check_options(enum sea_pattern pattern, const struct sea_channel_options *options)
+{
+	if (pattern != SEA_PUSH && pattern != SEA_PULL && pattern != SEA_PAIR)
+		return -EINVAL;
+	if (options->sndbuf < -1 || options->sndbuf > (int32_t)SEA_CHANNEL_BUF_MAX || options->rcvbuf < -1 ||
+	    options->rcvbuf > (int32_t)SEA_CHANNEL_BUF_MAX || options->spin_ns < -1 ||
+	    (unsigned)options->orphans > SEA_ORPHANS_RESEND || options->reserved_0)
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
+		if (options->reserved[i])
+			return -EINVAL;
+	return 0;
+}
+
+static uint32_t channel_buf(int32_t option)
+{
+	return option == -1 ? 0 : option == 0 ? SEA_CHANNEL_BUF_DEFAULT : (uint32_t)option;
+}
+
+static void channel_destroy(struct sea_channel *channel)
+{
+	seai_close(channel->epoll_fd);
+	seai_close(channel->kick_fd);
+	free(channel->links);
+	free(channel->endpoint.names);
+	free(channel);
+}
+
+int sea_channel_new(struct sea_channel **ret_channel, struct sea_session *session, enum sea_pattern pattern,
+                    const struct sea_channel_options *options)
+{
+	static const struct sea_channel_options no_options;
+	struct epoll_event event = { .events = EPOLLIN };
+	struct sea_channel *channel;
+	int r;
+
+	if (seai_session_is_forked(session))
+		return -EPERM;
+	if (!options)
+		options = &no_options;
+	r = channel_check_options(pattern, options);
+	if (r < 0)
+		return r;
+	channel = calloc(1, sizeof(*channel));
+	if (!channel)
+		return -ENOMEM;
+	channel->session = session;
+	channel->sends = pattern != SEA_PULL;
+	channel->receives = pattern != SEA_PUSH;
+	channel->spin_ns = options->spin_ns == 0    ? CHANNEL_SPIN_DEFAULT_NS
+	                   : options->spin_ns == -1 ? SEAI_FOR_EVER
+	                   : options->spin_ns == 1  ? 0
+	                                            : options->spin_ns;
+	channel->endpoint.pattern = (uint32_t)pattern;
+	channel->endpoint.n_send = channel_buf(options->sndbuf);
+	channel->endpoint.n_receive = channel_buf(options->rcvbuf);
+	channel->endpoint.on_link = channel_note_change;
+	channel->endpoint.on_change = channel_note_change;
+	channel->endpoint.is_quiet = channel_is_quiet;
+	channel->endpoint.on_fork = channel_on_fork;
+	channel->kick_fd = -1;
+	channel->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (channel->epoll_fd >= 0)
+		channel->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (channel->kick_fd < 0 || epoll_ctl(channel->epoll_fd, EPOLL_CTL_ADD, channel->kick_fd, &event) < 0) {
+		r = -errno;
+		channel_destroy(channel);
+		return r;
+	}
+	r = seai_account_new(&channel->account, options->orphans, channel->kick_fd);
+	if (r < 0) {
+		channel_destroy(channel);
+		return r;
+	}
+	{
+		SEAI_LOCKED(&session->wire->control, control);
+		seai_endpoint_add(session->wire, &channel->endpoint);
+	}
+	*ret_channel = channel;
+	return 0;
+}
+
+struct sea_channel *sea_channel_close(struct sea_channel *channel)
+{
+	struct sea_session *session;
+	struct seai_wire *wire;
+
+	if (!channel)
+		return NULL;
+	session = channel->session;
+	wire = session->wire;
+	if (seai_session_is_forked(session)) {
+		channel_destroy(channel);
+		return NULL;
+	}
+	{
+		SEAI_LOCKED(&wire->control, control);
+		for (uint32_t i = 0; i < channel->endpoint.n_names; i++)
+			seai_directory_unbind(wire, channel->endpoint.names[i]);
+		seai_link_free_finished(wire);
+		seai_endpoint_remove(wire, &channel->endpoint);
+	}
+	seai_account_close(session, channel->account);
+	seai_wire_poke(wire);
+	channel_destroy(channel);
+	return NULL;
+}
+
+int sea_channel_bind(struct sea_channel *channel, const char *address)
+{
+	struct seai_wire *wire = channel->session->wire;
+	char(*names)[SEAI_ADDRESS_N_BYTES];
+	char name[SEAI_ADDRESS_N_BYTES];
+	int r;
+
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	r = seai_directory_name(address, name);
+	if (r < 0)
+		return r;
+	SEAI_LOCKED(&wire->control, control);
+	names = realloc(channel->endpoint.names, (channel->endpoint.n_names + 1) * sizeof(*names));
+	if (!names)
+		return -ENOMEM;
+	channel->endpoint.names = names;
+	/* Known before it can be found. */
+	strcpy(names[channel->endpoint.n_names++], name);
+	r = seai_directory_bind(wire, name);
+	if (r < 0)
+		channel->endpoint.n_names--;
+	return r;
+}
+
+int sea_channel_connect(struct sea_channel *channel, const char *address)
+{
+	struct seai_wire *wire = channel->session->wire;
+	struct seai_target *target;
+	int r;
+
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	target = calloc(1, sizeof(*target));
+	if (!target)
+		return -ENOMEM;
+	target->endpoint = &channel->endpoint;
+	r = seai_directory_name(address, target->name);
+	if (r < 0) {
+		free(target);
+		return r;
+	}
+	{
+		SEAI_LOCKED(&wire->control, control);
+		target->next = wire->targets;
+		wire->targets = target;
+		wire->targets_dirty = true;
+	}
+	seai_wire_poke(wire);
+	return 0;
+}
+
+int sea_channel_fd(struct sea_channel *channel)
+{
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	if (!channel->is_fd_given) {
+		channel->is_fd_given = true;
+		/* What came before is not announced any more: the first look is free. */
+		channel_kick(channel);
+	}
+	return channel->epoll_fd;
+}
+
+void sea_channel_interrupt(struct sea_channel *channel)
+{
+	atomic_store_explicit(&channel->is_interrupted, true, memory_order_seq_cst);
+	channel_kick(channel);
+	seai_note_release(channel->session);
+}
+
+int sea_channel_get_stats(struct sea_channel *channel, struct sea_channel_stats *ret_stats)
+{
+	struct sea_session *session = channel->session;
+	struct seai_wire *wire = session->wire;
+	struct sea_channel_stats stats = { 0 };
+
+	if (seai_session_is_forked(session))
+		return -EPERM;
+	SEAI_LOCKED(&wire->control, control);
+	stats.n_sent = atomic_load_explicit(&channel->n_sent, memory_order_relaxed);
+	stats.n_received = atomic_load_explicit(&channel->n_received, memory_order_relaxed);
+	stats.n_refused = atomic_load_explicit(&channel->n_refused, memory_order_relaxed);
+	stats.n_doorbells = atomic_load_explicit(&channel->n_doorbells, memory_order_relaxed);
+	stats.n_sleeps = atomic_load_explicit(&channel->n_sleeps, memory_order_relaxed);
+	for (struct seai_link *link = seai_link_first(wire); link; link = link->next) {
+		if (link->endpoint != &channel->endpoint ||
+		    atomic_load_explicit(&link->state, memory_order_acquire) != SEAI_LINK_OPEN)
+			continue;
+		stats.n_links++;
+		if (link->out.capacity) {
+			uint64_t n = atomic_load_explicit(&link->out.position, memory_order_relaxed) -
+			             atomic_load_explicit(&link->theirs->tail, memory_order_relaxed);
+
+			stats.n_queued_out += n <= link->out.capacity ? n : 0;
+		}
+		if (link->n_slots_theirs)
+			stats.n_queued_in += seai_link_head(link) - atomic_load_explicit(&link->in.position, memory_order_relaxed);
+	}
+	SEAI_LOCKED(&session->books, books);
+	stats.n_orphans = channel->account->n_orphans;
+	stats.n_orphans_waiting = channel->account->n_orphans_waiting;
+	*ret_stats = stats;
+	return 0;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What came back: taking it, and waiting until all that was sent has been released. */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "channel/channel.h"
+#include "memory/message.h"
+
+int sea_channel_take_orphan(struct sea_channel *channel, struct sea_message **ret_message)
+{
+	struct sea_session *session = channel->session;
+	struct sea_message *message;
+
+	if (seai_session_is_forked(session))
+		return -EPERM;
+	{
+		SEAI_LOCKED(&session->books, books);
+		message = seai_account_take_orphan(channel->account);
+	}
+	if (!message) {
+		(void)seai_channel_arm_for_poll(channel, 0);
+		return -EAGAIN;
+	}
+	*ret_message = message;
+	return 0;
+}
+
+int sea_channel_flush(struct sea_channel *channel, int64_t timeout_ns)
+{
+	struct sea_session *session = channel->session;
+	int64_t deadline_ns = seai_deadline(timeout_ns);
+
+	if (seai_session_is_forked(session))
+		return -EPERM;
+	for (;;) {
+		bool has_orphans;
+		uint32_t epoch;
+		int r;
+
+		if (atomic_exchange_explicit(&channel->is_interrupted, false, memory_order_acq_rel))
+			return -ECANCELED;
+		seai_channel_update(channel);
+		{
+			SEAI_LOCKED(&session->books, books);
+			session->hooks->drain(session);
+			has_orphans = channel->account->n_orphans_waiting > 0;
+			if (!has_orphans && channel->account->n_outstanding == 0)
+				return 0;
+			epoch = atomic_load_explicit(&session->memory_epoch, memory_order_relaxed);
+		}
+		if (has_orphans && channel->account->policy == SEA_ORPHANS_KEEP)
+			return -EPIPE;
+		if (has_orphans) {
+			r = seai_channel_send_orphans(channel, timeout_ns == 0 ? 0 : deadline_ns);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (timeout_ns == 0)
+			return -EAGAIN;
+		{
+			SEAI_LOCKED(&session->books, books);
+			atomic_fetch_add_explicit(&session->n_memory_waiters, 1, memory_order_relaxed);
+			session->hooks->arm(session);
+			atomic_fetch_sub_explicit(&session->n_memory_waiters, 1, memory_order_relaxed);
+			if (session->hooks->drain(session))
+				continue;
+		}
+		r = seai_wait_for_release(session, epoch, deadline_ns);
+		if (r < 0)
+			return r;
+	}
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sending. A message of this process's own memory: note the receiver's hold in the books, fill a slot, publish it.
+ * The books are taken once for a whole batch; a peer is rung once per batch, and only if it sleeps.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "channel/channel.h"
+#include "memory/heap-state.h"
+#include "memory/message.h"
+#include "wire/doorbell.h"
+
+/* A peer's socket that is full, or a record ring without room, is looked at again after this. */
+#define SEND_RETRY_NS (SEAI_NS_PER_MS / 2)
+
+void seai_link_publish(struct seai_link *link, const struct sea_message *message, uint16_t tokens)
+{
+	uint64_t position = atomic_load_explicit(&link->out.position, memory_order_relaxed);
+	struct seai_descriptor *slot = &link->out.slots[position & link->out.mask];
+
+	if (SEAI_LIKELY(message->kind != SEAI_MESSAGE_INLINE)) {
+		const struct seai_ref *ref = &message->refs[0];
+
+		slot->owner_id = ref->attached ? ref->attached->owner_id : message->session->id;
+		slot->arena_id = ref->arena_id;
+		slot->block_id = ref->block_id;
+		slot->generation = ref->generation;
+		slot->offset = message->offset;
+		slot->n_bytes = message->n_bytes;
+		slot->n_inline = tokens;
+	} else {
+		memcpy(slot->inline_data, message->inline_data, SEAI_INLINE_N_BYTES);
+		slot->n_inline = (uint16_t)message->n_bytes;
+	}
+	slot->tag = message->tag;
+	slot->n_parts = message->n_parts;
+	slot->kind = message->kind;
+	/* release: pairs with the acquire of the receiver's look. Published. */
+	atomic_store_explicit(&slot->sequence, position + 1, memory_order_release);
+	atomic_store_explicit(&link->out.position, position + 1, memory_order_relaxed);
+}
+
+void seai_channel_ring(struct sea_channel *channel, struct seai_link *link, uint64_t old)
+{
+	uint64_t new = atomic_load_explicit(&link->out.position, memory_order_relaxed), want;
+
+	seai_fence_light(link->asymmetric);
+	want = atomic_load_explicit(&link->theirs->want_data, memory_order_relaxed);
+	if (SEAI_UNLIKELY(want - old < new - old)) {
+		seai_doorbell_ring(link->bell_out_fd);
+		seai_count(&channel->n_doorbells, 1);
+	}
+}
+
+static struct seai_link *send_pick(struct sea_channel *channel)
+{
+	for (uint32_t i = 0; i < channel->n_links; i++) {
+		uint32_t index = channel->next_send < channel->n_links ? channel->next_send : 0;
+		struct seai_link *link = channel->links[index];
+
+		channel->next_send = index + 1;
+		if (seai_link_can_send(link))
+			return link;
+	}
+	return NULL;
+}
+
+static inline bool link_has_provided(const struct seai_link *link, uint64_t owner_id, uint32_t arena_id)
+{
+	const unsigned slot = arena_id % SEAI_LINK_N_PROVIDED;
+
+	return link->provided[slot].owner_id == owner_id && link->provided[slot].arena_id == arena_id;
+}
+
+/* Whether a message is all of one block of this process's own, in an arena the peer has: the short road. */
+static inline bool send_is_plain(const struct sea_channel *channel, const struct seai_link *link,
+                                 const struct sea_message *message)
+{
+	return message->n_blocks == 1 && message->ref.block && !message->ref.source_plus_1 && message->n_sources == 0 &&
+	       link_has_provided(link, channel->session->id, message->ref.arena_id);
+}
+
+/* Notes the hold, publishes. Books lock held. -EPIPE: the peer is dead; -ENOMEM. Does not consume the message. */
+static inline int send_plain(struct sea_channel *channel, struct seai_link *link, struct sea_message *message)
+{
+	struct seai_block *block = message->ref.block;
+	int r;
+
+	if (SEAI_UNLIKELY(!seai_ledger_is_alive(channel->session->ledger, link->holder)))
+		return -EPIPE;
+	r = seai_ledger_hold(block, link->holder, true);
+	if (SEAI_UNLIKELY(r < 0))
+		return r;
+	seai_ledger_set_sent(block, message, channel->account);
+	seai_link_publish(link, message, SEAI_TOKEN_BIT(0));
+	return 0;
+}
+
+/* A message in the object has no hold anywhere; where orphans are wanted it gets a block. */
+static int send_promote(struct sea_channel *channel, struct sea_message *message)
+{
+	struct sea_session *session = channel->session;
+	struct seai_block *block;
+	int r;
+
+	if (message->kind != SEAI_MESSAGE_INLINE || channel->account->policy == SEA_ORPHANS_DROP || message->n_parts == 0 ||
+	    message->n_sources)
+		return 0;
+	r = seai_allocate_wait(session->default_heap, SEAI_BLOCK_MIN_N_BYTES, SEA_ALIGNMENT_DEFAULT, SEAI_ALLOCATE_WHOLE, &block, 1, 0);
+	if (r < 0)
+		return -EAGAIN;
+	memcpy(seai_block_data(block), message->inline_data, message->n_bytes);
+	message->kind = SEAI_MESSAGE_SINGLE;
+	message->n_blocks = 1;
+	message->offset = block->offset;
+	message->ref = (struct seai_ref){
+		.block = block,
+		.base = (const uint8_t *)block->arena->head,
+		.n_bytes = block->arena->n_bytes,
+		.generation = block->generation,
+		.block_id = block->id,
+		.arena_id = block->arena->id,
+	};
+	return 0;
+}
+
+/* One message by the long road. *message is consumed on 0. */
+static int send_slowly(struct sea_channel *channel, struct seai_link *link, struct sea_message **message, bool is_consumed)
+{
+	uint64_t old = atomic_load_explicit(&link->out.position, memory_order_relaxed);
+	int r = send_promote(channel, *message);
+
+	if (r < 0)
+		return r;
+	r = seai_channel_prepare(channel, link, *message);
+	if (r < 0)
+		return r;
+	if ((*message)->kind == SEAI_MESSAGE_INLINE && (*message)->n_sources == 0) {
+		seai_link_publish(link, *message, 0);
+		if (is_consumed)
+			*message = sea_message_unref(*message);
+	} else if (send_is_plain(channel, link, *message)) {
+		{
+			SEAI_LOCKED(&channel->session->books, books);
+			r = send_plain(channel, link, *message);
+		}
+		if (r < 0)
+			return r;
+		(*message)->flags &= (uint16_t)~SEAI_MESSAGE_WRITABLE;
+		if (is_consumed)
+			*message = sea_message_unref(*message);
+	} else {
+		r = seai_channel_post_foreign(channel, link, *message, is_consumed);
+		if (r < 0)
+			return r;
+		if (is_consumed)
+			*message = NULL;
+	}
+	seai_channel_ring(channel, link, old);
+	return 0;
+}
+
+/* The sender's own hold of a plain message ends with its last reference. Books lock held; the object is put back by the caller. */
+static inline bool send_consume_plain(struct sea_session *session, struct sea_message *message)
+{
+	message->flags &= (uint16_t)~SEAI_MESSAGE_WRITABLE;
+	if (SEAI_UNLIKELY(!seai_message_is_last_reference(message)))
+		return false;
+	/* The receiver holds it now, so this cannot be the last hold. */
+	message->ref.block->n_own--;
+	(void)session;
+	return true;
+}
+
+/* Sends plain messages to one link as long as they are plain and there is room. Returns how many; *ret_error where it ended for another reason. */
+static size_t send_run(struct sea_channel *channel, struct seai_link *link, struct sea_message **messages, size_t n_messages,
+                       int *ret_error)
+{
+	struct sea_session *session = channel->session;
+	uint64_t old = atomic_load_explicit(&link->out.position, memory_order_relaxed);
+	size_t n = 0, n_kept = 0;
+
+	{
+		SEAI_LOCKED(&session->books, books);
+		while (n < n_messages && seai_link_has_room(link) && send_is_plain(channel, link, messages[n])) {
+			int r = send_plain(channel, link, messages[n]);
+
+			if (SEAI_UNLIKELY(r < 0)) {
+				*ret_error = r;
+				break;
+			}
+			if (SEAI_UNLIKELY(session->guard))
+				seai_block_guard(messages[n]->ref.block, true);
+			if (SEAI_UNLIKELY(!send_consume_plain(session, messages[n])))
+				n_kept++;
+			n++;
+		}
+	}
+	if (n)
+		seai_channel_ring(channel, link, old);
+	for (size_t i = 0; i < n; i++) {
+		struct sea_message *message = SEAI_TAKE(messages[i]);
+
+		if (SEAI_LIKELY(n_kept == 0) || seai_message_is_last_reference(message))
+			seai_message_put(message);
+		else
+			(void)atomic_fetch_sub_explicit(&message->n_refs, 1, memory_order_acq_rel);
+	}
+	return n;
+}
+
+/* Sends what can be sent now. Returns how many; *ret_retry: something is in the way that nobody rings for. */
+static size_t send_try(struct sea_channel *channel, struct sea_message **messages, size_t n_messages, bool *ret_retry)
+{
+	size_t n = 0;
+	uint32_t n_failed = 0;
+
+	while (n < n_messages && n_failed <= channel->n_links) {
+		struct seai_link *link = send_pick(channel);
+		int r = 0;
+
+		if (!link)
+			break;
+		if (SEAI_LIKELY(send_is_plain(channel, link, messages[n]))) {
+			/* With one receiver all goes to it; with several they take turns. */
+			size_t n_run = channel->n_links == 1 ? n_messages - n : 1;
+			size_t n_sent = send_run(channel, link, messages + n, n_run, &r);
+
+			n += n_sent;
+			if (n_sent)
+				n_failed = 0;
+		} else {
+			r = send_slowly(channel, link, &messages[n], true);
+			if (r == 0) {
+				messages[n++] = NULL;
+				n_failed = 0;
+			}
+		}
+		if (r == -EPIPE)
+			/* The service thread has buried the peer and will tell us. */
+			atomic_store_explicit(&link->state, SEAI_LINK_DEAD, memory_order_release);
+		if (r < 0) {
+			n_failed++;
+			*ret_retry |= r == -EAGAIN || r == -ENOMEM;
+		}
+	}
+	if (n)
+		seai_count(&channel->n_sent, n);
+	return n;
+}
+
+/* What came back goes first. 0, or -EAGAIN: there is some that finds no room. */
+static int send_orphans(struct sea_channel *channel, bool *ret_retry)
+{
+	struct sea_session *session = channel->session;
+
+	if (channel->account->policy != SEA_ORPHANS_RESEND)
+		return 0;
+	while (__atomic_load_n(&channel->account->n_orphans_waiting, __ATOMIC_RELAXED)) {
+		struct sea_message *orphan;
+
+		{
+			SEAI_LOCKED(&session->books, books);
+			orphan = seai_account_take_orphan(channel->account);
+		}
+		if (!orphan)
+			return 0;
+		if (send_try(channel, &orphan, 1, ret_retry) == 0) {
+			SEAI_LOCKED(&session->books, books);
+			seai_account_put_back(channel->account, orphan);
+			return -EAGAIN;
+		}
+	}
+	return 0;
+}
+
+int seai_channel_send_orphans(struct sea_channel *channel, int64_t deadline_ns)
+{
+	int64_t spin_until_ns = 0;
+
+	for (;;) {
+		bool retry = false;
+		int r;
+
+		seai_channel_update(channel);
+		if (send_orphans(channel, &retry) == 0)
+			return 0;
+		if (deadline_ns == 0)
+			return -EAGAIN;
+		r = seai_channel_wait(channel, SEAI_WAIT_ROOM, deadline_ns, &spin_until_ns, retry ? SEND_RETRY_NS : -1);
+		if (r < 0)
+			return r;
+	}
+}
+
+int sea_channel_send_many(struct sea_channel *channel, struct sea_message **messages, size_t n_messages,
+                          int64_t timeout_ns)
+{
+	int64_t deadline_ns = -1, spin_until_ns = 0;
+
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	if (!channel->sends || n_messages == 0)
+		return -EINVAL;
+	for (size_t i = 0; i < n_messages; i++)
+		if (!messages[i] || messages[i]->session != channel->session)
+			return -EINVAL;
+	if (n_messages > INT32_MAX)
+		n_messages = INT32_MAX;
+	for (;;) {
+		bool retry = false;
+		int r;
+
+		seai_channel_update(channel);
+		if (send_orphans(channel, &retry) == 0) {
+			size_t n = send_try(channel, messages, n_messages, &retry);
+
+			if (SEAI_LIKELY(n))
+				return (int)n;
+		}
+		if (timeout_ns == 0) {
+			if (seai_channel_arm_for_poll(channel, SEAI_WAIT_ROOM) && !retry)
+				continue;
+			return -EAGAIN;
+		}
+		if (deadline_ns == -1)
+			deadline_ns = seai_deadline(timeout_ns);
+		r = seai_channel_wait(channel, SEAI_WAIT_ROOM, deadline_ns, &spin_until_ns, retry ? SEND_RETRY_NS : -1);
+		if (r < 0)
+			return r;
+	}
+}
+
+int sea_channel_send(struct sea_channel *channel, struct sea_message **message, int64_t timeout_ns)
+{
+	int r = sea_channel_send_many(channel, message, 1, timeout_ns);
+
+	return r < 0 ? r : 0;
+}
+
+int sea_channel_send_each(struct sea_channel *channel, struct sea_message **message, unsigned *ret_n_missed)
+{
+	unsigned n_missed = 0;
+	int n = 0;
+
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	if (!channel->sends || !*message || (*message)->session != channel->session)
+		return -EINVAL;
+	seai_channel_update(channel);
+	for (uint32_t i = 0; i < channel->n_links; i++) {
+		struct seai_link *link = channel->links[i];
+		int r = -EAGAIN;
+
+		if (atomic_load_explicit(&link->state, memory_order_relaxed) != SEAI_LINK_OPEN)
+			continue;
+		if (seai_link_can_send(link)) {
+			if (SEAI_LIKELY(send_is_plain(channel, link, *message))) {
+				uint64_t old = atomic_load_explicit(&link->out.position, memory_order_relaxed);
+				SEAI_LOCKED(&channel->session->books, books);
+
+				r = send_plain(channel, link, *message);
+				if (r == 0)
+					seai_channel_ring(channel, link, old);
+			} else {
+				r = send_slowly(channel, link, message, false);
+			}
+		}
+		if (r == 0)
+			n++;
+		else if (r != -EPIPE)
+			n_missed++;
+	}
+	if (ret_n_missed)
+		*ret_n_missed = n_missed;
+	if (n == 0)
+		return -EAGAIN;
+	(*message)->flags &= (uint16_t)~SEAI_MESSAGE_WRITABLE;
+	*message = sea_message_unref(*message);
+	seai_count(&channel->n_sent, (uint64_t)n);
+	return n;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting: look for the time that was configured, then ask to be rung, look once more, sleep.
+ * A doorbell is drained only on the way to sleep or to -EAGAIN, before asking, so that the channel's descriptor
+ * stays readable as long as there may be something.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "channel/channel.h"
+#include "wire/doorbell.h"
+
+#define WAIT_N_EVENTS 32
+
+static bool wait_is_over(struct sea_channel *channel, unsigned what)
+{
+	if (atomic_load_explicit(&channel->has_changes, memory_order_acquire) ||
+	    atomic_load_explicit(&channel->is_interrupted, memory_order_relaxed))
+		return true;
+	for (uint32_t i = 0; i < channel->n_links; i++) {
+		if (what & SEAI_WAIT_DATA && seai_link_has_data(channel->links[i]))
+			return true;
+		if (what & SEAI_WAIT_ROOM && seai_link_can_send(channel->links[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Notes which doorbells are ringing, from what epoll says. */
+static void wait_note(struct sea_channel *channel, const struct epoll_event *events, int n)
+{
+	for (int i = 0; i < n; i++) {
+		struct seai_link *link = events[i].data.ptr;
+
+		if (link)
+			link->is_rung = true;
+		else
+			channel->is_kicked = true;
+	}
+}
+
+static void wait_drain(struct sea_channel *channel)
+{
+	if (channel->is_kicked) {
+		channel->is_kicked = false;
+		(void)!read(channel->kick_fd, &(uint64_t){ 0 }, sizeof(uint64_t));
+	}
+	for (uint32_t i = 0; i < channel->n_links; i++)
+		if (channel->links[i]->is_rung) {
+			channel->links[i]->is_rung = false;
+			seai_doorbell_drain(channel->links[i]->bell_in_fd);
+		}
+}
+
+/* Asks all peers to ring, then fences. Whoever publishes afterwards sees it; what was published before is seen by the look that follows. */
+static void wait_arm(struct sea_channel *channel, unsigned what)
+{
+	bool asymmetric = false, has_news = false;
+
+	for (uint32_t i = 0; i < channel->n_links; i++) {
+		struct seai_link *link = channel->links[i];
+		uint64_t position = atomic_load_explicit(&link->in.position, memory_order_relaxed);
+
+		if (what & SEAI_WAIT_DATA && link->n_slots_theirs && link->armed_data != position) {
+			link->armed_data = position;
+			atomic_store_explicit(&link->mine->want_data, position, memory_order_relaxed);
+			has_news = true;
+		}
+		if (what & SEAI_WAIT_ROOM && link->out.capacity && link->armed_room != link->out.tail_cached) {
+			link->armed_room = link->out.tail_cached;
+			atomic_store_explicit(&link->mine->want_room, link->out.tail_cached, memory_order_relaxed);
+			has_news = true;
+		}
+		asymmetric |= link->asymmetric;
+	}
+	/* What is armed already was fenced when it was. */
+	if (has_news)
+		seai_fence_heavy(asymmetric);
+}
+
+bool seai_channel_arm_for_poll(struct sea_channel *channel, unsigned what)
+{
+	struct epoll_event events[WAIT_N_EVENTS];
+
+	if (!channel->is_fd_given)
+		return false;
+	/* Those that rang without our having slept. */
+	wait_note(channel, events, epoll_wait(channel->epoll_fd, events, WAIT_N_EVENTS, 0));
+	wait_drain(channel);
+	wait_arm(channel, what);
+	return wait_is_over(channel, what);
+}
+
+/* Sleeps until a doorbell or the deadline, to the nanosecond as far as the kernel's timers go. */
+static int wait_sleep(struct sea_channel *channel, struct epoll_event *events, int64_t deadline_ns)
+{
+	static _Atomic bool has_no_pwait2;
+	struct timespec timeout = { 0 };
+	int64_t left_ns = SEAI_FOR_EVER;
+	int n;
+
+	if (deadline_ns != SEAI_FOR_EVER) {
+		left_ns = deadline_ns - seai_now_ns();
+		timeout = seai_timespec(left_ns > 0 ? left_ns : 0);
+	}
+#ifdef SYS_epoll_pwait2
+	if (!atomic_load_explicit(&has_no_pwait2, memory_order_relaxed)) {
+		n = (int)syscall(SYS_epoll_pwait2, channel->epoll_fd, events, WAIT_N_EVENTS,
+		                 deadline_ns == SEAI_FOR_EVER ? NULL : &timeout, NULL, (size_t)_NSIG / 8);
+		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+			return n < 0 ? -errno : n;
+		atomic_store_explicit(&has_no_pwait2, true, memory_order_relaxed);
+	}
+#endif
+	/* Before 5.11, or refused: ppoll is as exact, and an epoll descriptor can be polled. */
+	struct pollfd pollfd = { .fd = channel->epoll_fd, .events = POLLIN };
+
+	n = ppoll(&pollfd, 1, deadline_ns == SEAI_FOR_EVER ? NULL : &timeout, NULL);
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	n = epoll_wait(channel->epoll_fd, events, WAIT_N_EVENTS, 0);
+	return n < 0 ? -errno : n;
+}
+
+/* Looks without sleeping. Returns whether there is something. */
+static bool wait_spin(struct sea_channel *channel, unsigned what, int64_t deadline_ns, int64_t *spin_until_ns)
+{
+	int64_t now_ns = seai_now_ns(), until_ns;
+
+	/* The time counts from the beginning of the call, not from each look. */
+	if (*spin_until_ns == 0)
+		*spin_until_ns = channel->spin_ns > SEAI_FOR_EVER - now_ns ? SEAI_FOR_EVER : now_ns + channel->spin_ns;
+	until_ns = *spin_until_ns < deadline_ns ? *spin_until_ns : deadline_ns;
+	while (now_ns < until_ns) {
+		/* The clock is read now and then only. */
+		for (int i = 0; i < 64; i++) {
+			if (wait_is_over(channel, what))
+				return true;
+			seai_relax();
+		}
+		now_ns = until_ns == SEAI_FOR_EVER ? 0 : seai_now_ns();
+	}
+	return false;
+}
+
+static int wait_take_interrupt(struct sea_channel *channel)
+{
+	if (SEAI_LIKELY(!atomic_load_explicit(&channel->is_interrupted, memory_order_relaxed)))
+		return 0;
+	atomic_store_explicit(&channel->is_interrupted, false, memory_order_relaxed);
+	return -ECANCELED;
+}
+
+int seai_channel_wait(struct sea_channel *channel, unsigned what, int64_t deadline_ns, int64_t *spin_until_ns,
+                      int64_t retry_ns)
+{
+	struct epoll_event events[WAIT_N_EVENTS];
+	int64_t wake_ns = deadline_ns;
+	int n, r;
+
+	if (channel->session->hooks->is_service_thread(channel->session))
+		return -EDEADLK;
+	r = wait_take_interrupt(channel);
+	if (r < 0)
+		return r;
+	if (channel->spin_ns && retry_ns < 0 && wait_spin(channel, what, deadline_ns, spin_until_ns))
+		return wait_take_interrupt(channel);
+	wait_drain(channel);
+	wait_arm(channel, what);
+	if (retry_ns < 0 && wait_is_over(channel, what))
+		return wait_take_interrupt(channel);
+	if (retry_ns >= 0 && seai_now_ns() + retry_ns < deadline_ns)
+		wake_ns = seai_now_ns() + retry_ns;
+	seai_count(&channel->n_sleeps, 1);
+	n = wait_sleep(channel, events, wake_ns);
+	if (n < 0)
+		return n;
+	wait_note(channel, events, n);
+	r = wait_take_interrupt(channel);
+	if (r < 0)
+		return r;
+	if (n == 0 && wake_ns == deadline_ns)
+		return -ETIMEDOUT;
+	return 0;
+}
+
+int sea_channel_wait_peers(struct sea_channel *channel, unsigned n_peers, int64_t timeout_ns)
+{
+	int64_t deadline_ns = seai_deadline(timeout_ns), spin_until_ns = 1;
+
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	for (;;) {
+		int r;
+
+		seai_channel_update(channel);
+		if (channel->n_links - channel->n_ending >= n_peers)
+			return 0;
+		if (timeout_ns == 0)
+			return -EAGAIN;
+		/* Spun already: peers take their time. */
+		r = seai_channel_wait(channel, SEAI_WAIT_PEERS, deadline_ns, &spin_until_ns, -1);
+		if (r < 0)
+			return r;
+	}
+}
