@@ -31,7 +31,7 @@ soak: need-test build-release ## the long form of the tests: 10 000 kills, large
 	cd $(BUILD) && SEALANE_SOAK=1 $(CTEST) --timeout 86400 -L 'system|model|soak' $(TESTS)
 
 bench: need-bench build-release ## measures everything, with plots, into bench/results/
-	$(BUILD)/sealane bench all --out bench/results $(BENCH)
+	bench/run $(BUILD)/sealane $(BENCH)
 
 asan: need-test build-asan ## the tests under AddressSanitizer and UBSan
 	cd $(BUILD)/asan && $(CTEST) --timeout 1200 $(TESTS)

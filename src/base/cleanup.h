@@ -53,6 +53,17 @@ static inline int seai_take_fd(int *fd)
 #define SEAI_AUTO_FREE SEAI_CLEANUP(seai_cleanup_free)
 #define SEAI_AUTO_FD SEAI_CLEANUP(seai_cleanup_fd)
 
+/* Asks for a cache line to be written soon. */
+static inline void seai_prefetch_for_write(const void *line)
+{
+#if defined(__x86_64__)
+	/* Without -mprfchw the builtin would ask for reading only. Processors that do not have it take it for no operation. */
+	__asm__ volatile("prefetchw %0" ::"m"(*(const char *)line));
+#else
+	__builtin_prefetch(line, 1);
+#endif
+}
+
 #define SEAI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define SEAI_UNLIKELY(x) __builtin_expect(!!(x), 0)
 

@@ -11,6 +11,22 @@ static bool fence_call(int command)
 	return syscall(SYS_membarrier, command, 0, 0) >= 0;
 }
 
+bool seai_fence_has_private;
+
+/* Before main() and any thread: a lock whose two sides disagree about it would sleep for ever. */
+__attribute__((constructor)) static void fence_register_private(void)
+{
+	seai_fence_has_private = fence_call(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) &&
+	                         fence_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+void seai_fence_heavy_private(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (seai_fence_has_private)
+		(void)fence_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
 bool seai_fence_register(void)
 {
 	/* Registering twice is harmless. The trial run shows what a filter of system calls would refuse later. */

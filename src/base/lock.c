@@ -15,11 +15,11 @@
 
 int seai_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline_ns)
 {
+	/* For ever is 292 years here: a sleep without a time would be started again after a handler with SA_RESTART. */
 	struct timespec until = seai_timespec(deadline_ns);
 
 	/* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC. */
-	if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, deadline_ns == SEAI_FOR_EVER ? NULL : &until,
-	            NULL, FUTEX_BITSET_MATCH_ANY) == 0)
+	if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, &until, NULL, FUTEX_BITSET_MATCH_ANY) == 0)
 		return 0;
 	return errno == EAGAIN ? 0 : -errno;
 }
@@ -36,9 +36,11 @@ void seai_lock_wait(struct seai_lock *lock)
 			return;
 		seai_relax();
 	}
-	/* acquire: pairs with the release in seai_lock_release() */
-	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
-		(void)seai_futex_wait(&lock->word, 2, SEAI_FOR_EVER);
+	atomic_fetch_add_explicit(&lock->n_sleepers, 1, memory_order_seq_cst);
+	seai_fence_heavy_private();
+	while (!seai_lock_try(lock))
+		(void)seai_futex_wait(&lock->word, 1, SEAI_FOR_EVER);
+	atomic_fetch_sub_explicit(&lock->n_sleepers, 1, memory_order_relaxed);
 }
 
 void seai_lock_wake(struct seai_lock *lock)

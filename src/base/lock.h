@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A lock in private memory: one word, one locked instruction each way while
+ * A lock in private memory: one locked instruction to take it and a plain store to release it while
  * nobody contends, a futex when somebody does. Never placed in shared memory, so that no
  * death of another process can leave it locked.
+ *
+ * A locked instruction waits until all stores before it are visible, those to cache lines that a peer has
+ * among them; so the release does without, and who goes to sleep pays with a membarrier instead (base/fence.h).
  */
 #ifndef SEALANE_BASE_LOCK_H
 #define SEALANE_BASE_LOCK_H
@@ -12,9 +15,11 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/fence.h"
 
 struct seai_lock {
-	_Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps */
+	_Atomic uint32_t word;       /* 0 free, 1 held */
+	_Atomic uint32_t n_sleepers; /* who may sleep on word */
 };
 
 void seai_lock_wait(struct seai_lock *lock);
@@ -37,7 +42,11 @@ static inline void seai_lock_take(struct seai_lock *lock)
 
 static inline void seai_lock_release(struct seai_lock *lock)
 {
-	if (SEAI_UNLIKELY(atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2))
+	/* release: pairs with the acquire in seai_lock_try() */
+	atomic_store_explicit(&lock->word, 0, memory_order_release);
+	/* Pairs with the heavy fence of the sleeper: one of the two sees the other's store. */
+	seai_fence_light(seai_fence_has_private);
+	if (SEAI_UNLIKELY(atomic_load_explicit(&lock->n_sleepers, memory_order_relaxed)))
 		seai_lock_wake(lock);
 }
 

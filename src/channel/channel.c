@@ -47,6 +47,11 @@ static bool channel_is_quiet(struct seai_endpoint *endpoint)
 	return atomic_load_explicit(&seai_channel_of(endpoint)->in_call, memory_order_acquire) == 0;
 }
 
+static uint64_t channel_n_taken(struct seai_endpoint *endpoint, const struct seai_attached *attached)
+{
+	return seai_lookup_n_taken(&seai_channel_of(endpoint)->lookup, attached);
+}
+
 static void channel_on_fork(struct seai_endpoint *endpoint)
 {
 	struct sea_channel *channel = seai_channel_of(endpoint);
@@ -196,6 +201,7 @@ int sea_channel_new(struct sea_channel **ret_channel, struct sea_session *sessio
 	channel->endpoint.on_link = channel_note_change;
 	channel->endpoint.on_change = channel_note_change;
 	channel->endpoint.is_quiet = channel_is_quiet;
+	channel->endpoint.n_taken = channel_n_taken;
 	channel->endpoint.on_fork = channel_on_fork;
 	channel->kick_fd = -1;
 	channel->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -237,6 +243,7 @@ struct sea_channel *sea_channel_close(struct sea_channel *channel)
 		for (uint32_t i = 0; i < channel->endpoint.n_names; i++)
 			seai_directory_unbind(wire, channel->endpoint.names[i]);
 		seai_link_free_finished(wire);
+		seai_lookup_flush(&channel->lookup);
 		seai_endpoint_remove(wire, &channel->endpoint);
 	}
 	seai_account_close(session, channel->account);

@@ -40,7 +40,8 @@ struct sea_channel {
 	uint32_t n_links, n_links_max;
 	uint32_t next_send, next_receive;
 	uint32_t n_ending; /* links among them that are to go once they are empty */
-	bool has_symmetric_only;
+	int64_t back_off_ns;    /* how long a wait looks away first; see wait.c */
+	unsigned n_short_waits;
 	struct seai_lookup lookup;
 	_Atomic uint32_t in_call; /* this thread may be looking at attached arenas */
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/point.h"
 #include "channel/channel.h"
 #include "memory/arena.h"
 #include "memory/heap.h"
@@ -53,6 +54,7 @@ static int prepare_ref(struct seai_link *link, const struct seai_ref *ref, uint6
 		r = seai_attachment_provide(link->conn, owner_id, ref->arena_id, fd);
 		if (r < 0)
 			return r;
+		SEAI_POINT("forward: arena sent");
 		link->provided[slot].owner_id = owner_id;
 		link->provided[slot].arena_id = ref->arena_id;
 	}
@@ -60,6 +62,7 @@ static int prepare_ref(struct seai_link *link, const struct seai_ref *ref, uint6
 	    !atomic_load_explicit(&ref->attached->owner, memory_order_relaxed))
 		return 0;
 	r = seai_attachment_introduce(link->conn, owner_id);
+	SEAI_POINT("forward: introduction sent");
 	if (r == 0)
 		link->introduced_owner_id = owner_id;
 	return r;
@@ -134,10 +137,13 @@ static int forward_add(struct forward *forward, const struct seai_ref *ref, enum
 	return 0;
 }
 
-/* A source that nobody but this message refers to goes with it. */
+/*
+ * A source that nobody but this message refers to goes with it. One that was put together here itself does not: what it
+ * refers to is held by its own sources, which are released with it.
+ */
 static bool source_is_consumed(const struct forward *forward, const struct sea_message *source)
 {
-	return forward->is_whole && seai_message_is_last_reference(source);
+	return forward->is_whole && source->n_sources == 0 && seai_message_is_last_reference(source);
 }
 
 static bool forward_refers_to(const struct sea_message *message, uint32_t source, const struct seai_ref *ref)
@@ -273,11 +279,10 @@ static void forward_undo_own(struct forward *forward, uint32_t n_held)
 			seai_ledger_unhold(forward->message->refs[i].block, forward->link->holder, i == 0);
 }
 
-static void attached_give(struct seai_wire *wire, const struct seai_ref *ref)
+static void forward_give(struct sea_session *session, const struct seai_ref *ref)
 {
-	if (ref->attached && atomic_fetch_sub_explicit(&ref->attached->n_holds, 1, memory_order_acq_rel) == 1 &&
-	    atomic_load_explicit(&ref->attached->dying, memory_order_acquire))
-		seai_wire_poke(wire);
+	if (ref->attached)
+		seai_attached_give(session, ref->attached, 1);
 }
 
 /* Everything of the message is with the receiver: drops the object without giving anything back a second time. */
@@ -293,7 +298,7 @@ static void forward_consume(struct forward *forward)
 		if (seai_message_is_last_reference(source) && source->n_sources == 0) {
 			for (uint32_t j = 0; j < source->n_blocks; j++)
 				if (!source->refs[j].source_plus_1)
-					attached_give(session->wire, &source->refs[j]);
+					forward_give(session, &source->refs[j]);
 			SEAI_LOCKED(&session->books, books);
 			seai_message_release_own_locked(source);
 			source->flags |= SEAI_MESSAGE_GIVEN;
@@ -303,7 +308,7 @@ static void forward_consume(struct forward *forward)
 	message->n_sources = 0;
 	for (uint32_t i = 0; i < message->n_blocks; i++)
 		if (!message->refs[i].source_plus_1)
-			attached_give(session->wire, &message->refs[i]);
+			forward_give(session, &message->refs[i]);
 	{
 		SEAI_LOCKED(&session->books, books);
 		seai_message_release_own_locked(message);
@@ -329,14 +334,18 @@ int seai_channel_post_foreign(struct sea_channel *channel, struct seai_link *lin
 	r = forward_collect(&forward);
 	if (r == 0)
 		r = forward_hold_own(&forward, &n_held);
+	SEAI_POINT("forward: own blocks held");
 	if (r == 0)
 		r = forward_write(&forward);
 	if (r < 0) {
 		forward_undo_own(&forward, n_held);
 		return r;
 	}
+	SEAI_POINT("forward: granted, not published");
 	seai_link_publish(link, message, forward_tokens(&forward));
+	SEAI_POINT("forward: published, owner not told");
 	forward_tell_published(&forward);
+	SEAI_POINT("forward: owner told, not let go");
 	message->flags &= (uint16_t)~SEAI_MESSAGE_WRITABLE;
 	if (forward.is_whole)
 		forward_consume(&forward);

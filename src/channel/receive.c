@@ -34,7 +34,6 @@ static int receive_from_link(struct sea_channel *channel, struct seai_link *link
 		atomic_store_explicit(&link->in.position,
 		                      atomic_load_explicit(&link->in.position, memory_order_relaxed) + 1, memory_order_relaxed);
 	}
-	seai_lookup_flush(&channel->lookup);
 	if (n_passed) {
 		atomic_store_explicit(&link->in.position,
 		                      atomic_load_explicit(&link->in.position, memory_order_relaxed) - n_passed,

@@ -127,24 +127,89 @@ static int wait_sleep(struct sea_channel *channel, struct epoll_event *events, i
 	return n < 0 ? -errno : n;
 }
 
+/* How many short waits in a row mean that two processes run in lock-step. */
+#define WAIT_N_SHORT 8
+/* Looks after which a wait was short. */
+#define WAIT_N_SHORT_LOOKS 2
+#define WAIT_BACK_OFF_MIN_NS INT64_C(250)
+#define WAIT_BACK_OFF_MAX_NS INT64_C(2000)
+/* So many messages, or free slots, at the end of a wait say that it could have been longer. */
+#define WAIT_N_PLENTY 16
+
+static bool wait_has_plenty(const struct sea_channel *channel, unsigned what, uint64_t n)
+{
+	for (uint32_t i = 0; i < channel->n_links; i++) {
+		const struct seai_link *link = channel->links[i];
+		uint64_t position = atomic_load_explicit(&link->in.position, memory_order_relaxed) + n - 1;
+
+		if (what & SEAI_WAIT_DATA && link->in.capacity >= n &&
+		    atomic_load_explicit(&link->in.slots[position & link->in.mask].sequence, memory_order_relaxed) == position + 1)
+			return true;
+		if (what & SEAI_WAIT_ROOM && link->out.capacity >= n &&
+		    atomic_load_explicit(&link->out.position, memory_order_relaxed) -
+		                    atomic_load_explicit(&link->out.theirs->tail, memory_order_relaxed) <=
+		            link->out.capacity - n)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A receiver that has caught up with its sender, and looks again at once, takes the very cache line away that the sender is about to
+ * write: both then run at the speed of that line going to and fro, message by message. Where waits have been short of late it
+ * looks away first, for longer while there is plenty at the end, for shorter when there is not; a wait for an answer is never short.
+ */
+static void wait_learn(struct sea_channel *channel, unsigned what, unsigned n_looks)
+{
+	if (channel->back_off_ns == 0) {
+		channel->n_short_waits = n_looks <= WAIT_N_SHORT_LOOKS ? channel->n_short_waits + 1 : 0;
+		if (channel->n_short_waits >= WAIT_N_SHORT)
+			channel->back_off_ns = WAIT_BACK_OFF_MIN_NS;
+		return;
+	}
+	if (wait_has_plenty(channel, what, WAIT_N_PLENTY)) {
+		if (channel->back_off_ns < WAIT_BACK_OFF_MAX_NS)
+			channel->back_off_ns *= 2;
+	} else if (!wait_has_plenty(channel, what, 2)) {
+		channel->back_off_ns = channel->back_off_ns > WAIT_BACK_OFF_MIN_NS ? channel->back_off_ns / 2 : 0;
+		channel->n_short_waits = 0;
+	}
+}
+
+static void wait_look_away(const struct sea_channel *channel)
+{
+	int64_t until_ns = seai_now_ns() + channel->back_off_ns;
+
+	while (seai_now_ns() < until_ns)
+		seai_relax();
+}
+
 /* Looks without sleeping. Returns whether there is something. */
 static bool wait_spin(struct sea_channel *channel, unsigned what, int64_t deadline_ns, int64_t *spin_until_ns)
 {
 	int64_t now_ns = seai_now_ns(), until_ns;
+	unsigned n_looks = 0;
 
 	/* The time counts from the beginning of the call, not from each look. */
 	if (*spin_until_ns == 0)
 		*spin_until_ns = channel->spin_ns > SEAI_FOR_EVER - now_ns ? SEAI_FOR_EVER : now_ns + channel->spin_ns;
 	until_ns = *spin_until_ns < deadline_ns ? *spin_until_ns : deadline_ns;
+	if (channel->back_off_ns && now_ns + channel->back_off_ns < until_ns)
+		wait_look_away(channel);
 	while (now_ns < until_ns) {
 		/* The clock is read now and then only. */
 		for (int i = 0; i < 64; i++) {
-			if (wait_is_over(channel, what))
+			n_looks++;
+			if (wait_is_over(channel, what)) {
+				wait_learn(channel, what, n_looks);
 				return true;
+			}
 			seai_relax();
 		}
 		now_ns = until_ns == SEAI_FOR_EVER ? 0 : seai_now_ns();
 	}
+	channel->n_short_waits = 0;
+	channel->back_off_ns = 0;
 	return false;
 }
 

@@ -30,6 +30,7 @@ void seai_ledger_orphan(struct sea_session *session, struct seai_block *block)
 	message = seai_message_of_head(session, block);
 	if (!message)
 		return;
+	message->next = NULL;
 	if (account->orphans)
 		account->orphans_last->next = message;
 	else

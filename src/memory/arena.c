@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/kernel.h"
+#include "base/point.h"
 #include "memory/chunks.h"
 #include "memory/heap-state.h"
 
@@ -154,6 +155,7 @@ static void arena_write_head(struct seai_arena *arena)
 	head->data_offset = arena->data_offset;
 	head->n_blocks_max = arena->n_blocks_max;
 	head->flags = arena->immutable ? SEAI_ARENA_IMMUTABLE : 0;
+	SEAI_POINT("arena: head without magic");
 	/* release: pairs with the acquire of whoever attaches the arena */
 	atomic_store_explicit(&head->magic, SEAI_ARENA_MAGIC, memory_order_release);
 }
@@ -169,6 +171,7 @@ static int arena_seal_and_reopen(struct seai_arena *arena)
 
 	if (fcntl(arena->rw_fd, F_ADD_SEALS, seals) < 0)
 		return errno == EINVAL ? -ENOTSUP : -errno;
+	SEAI_POINT("arena: sealed");
 	arena->ro_fd = seai_fd_reopen(arena->rw_fd, O_RDONLY);
 	if (arena->ro_fd == -EMFILE || arena->ro_fd == -ENFILE || arena->ro_fd == -ENOMEM)
 		return arena->ro_fd;
@@ -198,6 +201,7 @@ static int arena_open(struct seai_arena *arena)
 	if (arena->rw_fd < 0)
 		return arena->rw_fd == -EINVAL || arena->rw_fd == -ENOSYS || arena->rw_fd == -ENODEV ? -ENOTSUP
 		                                                                                     : arena->rw_fd;
+	SEAI_POINT("arena: file made");
 	/* Beyond this limit the kernel would send SIGXFSZ. */
 	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && arena->n_bytes > limit.rlim_cur)
 		return -ENOMEM;
@@ -337,6 +341,7 @@ int seai_block_freeze(struct seai_block *block)
 	if (mmap(arena->head, arena->n_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
 	         0) == MAP_FAILED)
 		return -ENOMEM;
+	SEAI_POINT("freeze: unmapped, not sealed");
 	if (fcntl(arena->rw_fd, F_ADD_SEALS, ARENA_SEALS_SIZE | F_SEAL_WRITE | F_SEAL_SEAL) < 0) {
 		error = errno == EBUSY ? -EBUSY : -ENOTSUP;
 		r = arena_map(arena, arena->rw_fd, PROT_READ | PROT_WRITE);
@@ -346,6 +351,7 @@ int seai_block_freeze(struct seai_block *block)
 		arena->frozen = r < 0;
 		return r < 0 ? r : error;
 	}
+	SEAI_POINT("freeze: sealed, not mapped");
 	arena->frozen = true;
 	r = arena_map(arena, arena->ro_fd, PROT_READ);
 	if (r < 0)
@@ -434,6 +440,7 @@ bool seai_arena_try_destroy(struct seai_arena *arena)
 			arena->head = NULL;
 		}
 		if (fcntl(arena->rw_fd, F_SETLEASE, F_WRLCK) == 0) {
+			SEAI_POINT("retire: lease taken");
 			(void)fcntl(arena->rw_fd, F_SETLEASE, F_UNLCK);
 		} else if (errno == EAGAIN) {
 			arena->n_retire_tries++;

@@ -3,8 +3,8 @@
  * An attached arena: one of another process, mapped here read-only.
  *
  * Nothing is mapped before its seals, its size and its head were checked, so no access within n_bytes can
- * fail later, whatever its owner does. Messages count their references in n_holds; the
- * mapping goes when that is 0 and its owner said that it is over, or died and no
+ * fail later, whatever its owner does. Messages count their references; the
+ * mapping goes when there is none and its owner said that it is over, or died and no
  * descriptor of it can come any more (wire/attachments.h decides that).
  */
 #ifndef SEALANE_MEMORY_ATTACH_H
@@ -27,8 +27,13 @@ struct seai_attached {
 	uint64_t data_offset;
 	uint32_t n_blocks_max;
 	int fd;                       /* O_RDONLY; passed on to those we forward to */
-	_Atomic int64_t n_holds;      /* references of messages of this process */
-	_Atomic bool dying;           /* whoever brings n_holds to 0 wakes the service thread */
+	/*
+	 * References of messages of this process: those taken, but for what channels have not added yet (struct
+	 * seai_lookup), and those given back. The second is written under the record lock of its owner's connection.
+	 */
+	_Atomic uint64_t n_taken;
+	_Atomic uint64_t n_given;
+	_Atomic bool dying;           /* whoever gives back a reference wakes the service thread */
 	/* wire layer, control lock */
 	struct seai_attached *next;   /* in the hash chain, or among the dying */
 	_Atomic(struct seai_conn *) owner; /* NULL when the owner is dead: nothing is given back then */

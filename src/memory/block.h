@@ -23,7 +23,7 @@ struct seai_hold {
 	uint16_t n_tokens; /* never more than count */
 };
 
-#define SEAI_BLOCK_N_HOLDS 2 /* held inline; more go to a spill array */
+#define SEAI_BLOCK_N_HOLDS 1 /* held inline; more go to a spill array */
 
 struct seai_block {
 	/* First cache line: what allocate, send, and release touch. */
@@ -36,6 +36,7 @@ struct seai_block {
 	uint32_t n_own;      /* holds by this process, those on their way back to it included */
 	uint32_t n_holds;    /* entries in use in holds and spill together */
 	struct seai_hold holds[SEAI_BLOCK_N_HOLDS];
+	struct seai_account *account; /* of the channel that sent it, for orphans; see ledger.h */
 	union {
 		struct seai_block *next; /* while free: in a free list */
 		uint64_t sequence;       /* while used: when its channel sent it, for the order of orphans */
@@ -50,8 +51,8 @@ struct seai_block {
 	uint64_t message_n_bytes;
 	uint64_t tag;
 	uint64_t cookie;       /* for SEAI_BLOCK_NOTIFY */
-	struct seai_account *account; /* of the channel that sent it, for orphans; see ledger.h */
 	uint64_t n_backed;     /* bytes from offset on that are known to be backed */
+	uint64_t reserved;
 };
 
 #define SEAI_BLOCK_USED 1u    /* handed out */

@@ -287,25 +287,25 @@ static int frame_find_source(struct sea_frame *frame, struct sea_message *messag
 
 int sea_frame_add_part_of(struct sea_frame *frame, struct sea_message *message, size_t index)
 {
-	struct sea_part part;
 	struct seai_frame_part *added;
-	uint32_t block = 0;
+	uint64_t offset, n_bytes;
+	uint32_t block;
 	int source, r;
 
-	r = sea_message_get_part(message, index, &part);
+	r = seai_message_find_part(message, index, &block, &offset, &n_bytes);
 	if (r < 0)
 		return r;
 	r = frame_reserve_part(frame);
 	if (r < 0)
 		return r;
-	if (part.n_bytes && message->n_blocks == 0) {
+	if (n_bytes && message->n_blocks == 0) {
 		/* It lies in the message object, which does not travel. */
 		void *data;
 
-		r = frame->classes[0].block ? sea_frame_add(frame, part.n_bytes, 0, &data) : -E2BIG;
+		r = frame->classes[0].block ? sea_frame_add(frame, n_bytes, 0, &data) : -E2BIG;
 		if (r >= 0) {
-			memcpy(data, part.data, part.n_bytes);
-			atomic_fetch_add_explicit(&frame->heap->session->n_bytes_copied, part.n_bytes, memory_order_relaxed);
+			memcpy(data, message->inline_data, n_bytes);
+			atomic_fetch_add_explicit(&frame->heap->session->n_bytes_copied, n_bytes, memory_order_relaxed);
 			return r;
 		}
 		if (r != -E2BIG)
@@ -315,13 +315,10 @@ int sea_frame_add_part_of(struct sea_frame *frame, struct sea_message *message, 
 	if (source < 0)
 		return source;
 	added = &frame->parts[frame->n_parts];
-	*added = (struct seai_frame_part){ .n_bytes = part.n_bytes, .source_plus_1 = (uint32_t)source + 1 };
-	if (part.n_bytes && message->n_blocks) {
-		while ((const uint8_t *)part.data < message->refs[block].base ||
-		       (const uint8_t *)part.data >= message->refs[block].base + message->refs[block].n_bytes)
-			block++;
+	*added = (struct seai_frame_part){ .n_bytes = n_bytes, .source_plus_1 = (uint32_t)source + 1 };
+	if (n_bytes && message->n_blocks) {
 		added->block = block;
-		added->offset = (uint64_t)((const uint8_t *)part.data - message->refs[block].base);
+		added->offset = offset;
 	}
 	frame->sources[source].n_added++;
 	return (int)frame->n_parts++;

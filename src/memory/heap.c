@@ -148,6 +148,9 @@ static inline int heap_pop(struct sea_heap *heap, unsigned size_class, uint64_t 
 	struct seai_block *block = class->free;
 	int r = 0;
 
+	/* What others have released meanwhile comes first: it is warm, and in the caches. */
+	if (SEAI_UNLIKELY(!block) && heap->session->hooks->drain(heap->session))
+		block = class->free;
 	if (SEAI_UNLIKELY(!block))
 		r = heap_carve(heap, size_class, n_bytes_now);
 	else if (SEAI_UNLIKELY(block->n_backed < n_bytes_now && n_bytes_now - block->n_backed > seai_heap_room(heap)))

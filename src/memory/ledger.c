@@ -162,9 +162,10 @@ void seai_ledger_unhold(struct seai_block *block, uint32_t holder, bool has_toke
 		seai_block_take_one(block, hold, has_token);
 }
 
-static void account_settle_one(struct seai_account *account)
+/* One block less that the channel has out. */
+static inline void account_settle_one(struct seai_account *account)
 {
-	if (--account->n_outstanding == 0 && account->closed)
+	if (SEAI_UNLIKELY(--account->n_outstanding == 0 && account->closed))
 		free(account);
 }
 
@@ -176,20 +177,24 @@ static void block_finish(struct sea_session *session, struct seai_block *block)
 	block->flags &= (uint16_t)~(SEAI_BLOCK_NOTIFY | SEAI_BLOCK_HEAD | SEAI_BLOCK_TABLE);
 	if (flags & SEAI_BLOCK_NOTIFY)
 		seai_done_push(session, block->cookie);
-	if (block->account)
-		account_settle_one(SEAI_TAKE(block->account));
 	if (session->guard)
 		seai_block_guard(block, false);
 }
 
-void seai_block_free_if_unheld(struct sea_session *session, struct seai_block *block)
+static inline void block_free(struct sea_session *session, struct seai_block *block)
 {
-	if (block->n_own || block->n_holds)
-		return;
-	if (block->flags != SEAI_BLOCK_USED || session->guard)
+	if (SEAI_UNLIKELY(block->flags != SEAI_BLOCK_USED || session->guard))
 		block_finish(session, block);
+	if (block->account)
+		account_settle_one(SEAI_TAKE(block->account));
 	session->ledger->n_freed++;
 	seai_heap_release(block);
+}
+
+void seai_block_free_if_unheld(struct sea_session *session, struct seai_block *block)
+{
+	if (block->n_own == 0 && block->n_holds == 0)
+		block_free(session, block);
 }
 
 void seai_ledger_release_own(struct sea_session *session, struct seai_block *block)
@@ -204,17 +209,19 @@ void seai_ledger_release_own(struct sea_session *session, struct seai_block *blo
 
 void seai_ledger_set_sent(struct seai_block *block, const struct sea_message *message, struct seai_account *account)
 {
-	block->message_offset = message->offset;
-	block->message_n_bytes = message->n_bytes;
-	block->n_parts = message->n_parts;
-	block->tag = message->tag;
-	block->flags |= SEAI_BLOCK_HEAD;
-	if (message->kind == SEAI_MESSAGE_TABLE)
-		block->flags |= SEAI_BLOCK_TABLE;
-	block->sequence = account->n_sent++;
+	if (SEAI_UNLIKELY(account->policy != SEA_ORPHANS_DROP)) {
+		block->message_offset = message->offset;
+		block->message_n_bytes = message->n_bytes;
+		block->n_parts = message->n_parts;
+		block->tag = message->tag;
+		block->flags |= SEAI_BLOCK_HEAD;
+		if (message->kind == SEAI_MESSAGE_TABLE)
+			block->flags |= SEAI_BLOCK_TABLE;
+		block->sequence = account->n_sent++;
+	}
 	if (block->account == account)
 		return;
-	if (block->account)
+	if (SEAI_UNLIKELY(block->account != NULL))
 		account_settle_one(block->account);
 	block->account = account;
 	account->n_outstanding++;
@@ -379,6 +386,26 @@ static enum seai_applied ledger_apply_grant(struct sea_session *session, uint32_
 	return SEAI_APPLIED;
 }
 
+bool seai_ledger_apply_release(struct sea_session *session, uint32_t holder, uint32_t arena_id, uint32_t block_id,
+                               uint64_t generation, bool has_token)
+{
+	struct seai_arena *arena = session->ledger->last_arena;
+	struct seai_block *block;
+
+	if (SEAI_UNLIKELY(!arena || arena->id != arena_id || block_id >= arena->n_blocks))
+		return false;
+	block = &arena->blocks[block_id];
+	if (SEAI_UNLIKELY(!(block->flags & SEAI_BLOCK_USED) ||
+	                  (block->generation ^ generation) & SEAI_RECORD_GENERATION_MASK || block->n_holds != 1 ||
+	                  block->holds[0].holder != holder || block->holds[0].count != 1 ||
+	                  block->holds[0].n_tokens != has_token))
+		return false;
+	block->n_holds = 0;
+	if (SEAI_LIKELY(block->n_own == 0))
+		block_free(session, block);
+	return true;
+}
+
 enum seai_applied seai_ledger_apply(struct sea_session *session, uint32_t holder, const struct seai_record *record)
 {
 	struct seai_ledger *ledger = session->ledger;
@@ -421,6 +448,20 @@ bool seai_ledger_take_returned(struct sea_session *session, uint32_t arena_id, u
 	if (!block || block->generation != generation || block->n_returned == 0)
 		return false;
 	block->n_returned--;
+	*ret_block = block;
+	return true;
+}
+
+bool seai_ledger_take_sent_to_self(struct sea_session *session, uint32_t holder, uint32_t arena_id, uint32_t block_id,
+                                   uint64_t generation, struct seai_block **ret_block)
+{
+	struct seai_block *block = seai_ledger_find_block(session, arena_id, block_id, generation);
+	struct seai_hold *hold = block && block->generation == generation ? seai_block_find_hold(block, holder) : NULL;
+
+	if (!hold)
+		return false;
+	block->n_own++;
+	seai_block_take_one(block, hold, true);
 	*ret_block = block;
 	return true;
 }

@@ -156,6 +156,13 @@ void seai_ledger_set_sent(struct seai_block *block, const struct sea_message *me
 enum seai_applied seai_ledger_apply(struct sea_session *session, uint32_t holder, const struct seai_record *record);
 
 /*
+ * The usual record by the short road: a release by the only holder of a block in the arena of the record before. False: apply it the
+ * long way.
+ */
+bool seai_ledger_apply_release(struct sea_session *session, uint32_t holder, uint32_t arena_id, uint32_t block_id,
+                               uint64_t generation, bool has_token);
+
+/*
  * Applies a record whose target stayed unknown after the backlog was accepted: the target is dead.
  */
 void seai_ledger_apply_to_dead(struct sea_session *session, uint32_t holder, const struct seai_record *record);
@@ -172,6 +179,10 @@ void seai_ledger_settle(struct sea_session *session, struct seai_settlement *set
 /* A block of this process came back by a descriptor of a peer: is there a grant for it? Takes it if so. */
 bool seai_ledger_take_returned(struct sea_session *session, uint32_t arena_id, uint32_t block_id, uint64_t generation,
                                struct seai_block **ret_block);
+
+/* A block that this process sent over a link to itself is received: the hold of that holder, itself, becomes its own. */
+bool seai_ledger_take_sent_to_self(struct sea_session *session, uint32_t holder, uint32_t arena_id, uint32_t block_id,
+                                   uint64_t generation, struct seai_block **ret_block);
 
 /* If the block is the head of a message that was sent: the message comes back to its channel, with holds of its own. */
 void seai_ledger_orphan(struct sea_session *session, struct seai_block *block);

@@ -1,37 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Objects of messages, kept per thread: taking and putting one is a few
- * instructions without a lock. A thread's objects are freed when it ends.
- */
+/* The rare side of the message pools of threads: making, freeing, and the end of a thread. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "memory/message.h"
 
-/* Objects that a thread keeps; a bulk call takes 64 or 256 at a time. */
-#define POOL_N_MAX 1024u
-
+/* Objects that a thread keeps; a bulk call takes 64 or 256 at a time. None under the sanitizers, which then see each object's life. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define POOL_OFF 1 /* so that the sanitizers see each object's life */
+#define POOL_N_MAX 0u
 #else
-#define POOL_OFF 0
+#define POOL_N_MAX 1024u
 #endif
 
-struct pool {
-	struct sea_message *free;
-	uint32_t n_free;
-	bool is_registered;
-};
+_Thread_local struct seai_message_pool seai_message_pool __attribute__((tls_model("initial-exec")));
 
-static _Thread_local struct pool pool_of_thread __attribute__((tls_model("initial-exec")));
 static pthread_key_t pool_key;
 static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 static bool pool_has_key;
 
 static void pool_drop(void *unused)
 {
-	struct pool *pool = &pool_of_thread;
+	struct seai_message_pool *pool = &seai_message_pool;
 
 	(void)unused;
 	while (pool->free) {
@@ -41,7 +31,7 @@ static void pool_drop(void *unused)
 		free(message);
 	}
 	pool->n_free = 0;
-	pool->is_registered = false;
+	pool->n_max = 0;
 }
 
 static void pool_make_key(void)
@@ -57,61 +47,41 @@ __attribute__((destructor)) static void pool_drop_at_exit(void)
 		pthread_key_delete(pool_key);
 }
 
-static void pool_register(struct pool *pool)
+struct sea_message *seai_message_take_slowly(void)
 {
-	pthread_once(&pool_once, pool_make_key);
-	if (pool_has_key)
-		pthread_setspecific(pool_key, pool);
-	pool->is_registered = true;
-}
+	const size_t n_bytes = (sizeof(struct sea_message) + 63) & ~(size_t)63;
+	struct sea_message *message = aligned_alloc(64, n_bytes);
 
-struct sea_message *seai_message_take(struct sea_session *session)
-{
-	struct pool *pool = &pool_of_thread;
-	struct sea_message *message = pool->free;
-
-	if (SEAI_LIKELY(message != NULL)) {
-		pool->free = message->next;
-		pool->n_free--;
-	} else {
-		message = aligned_alloc(64, (sizeof(*message) + 63) & ~(size_t)63);
-		if (!message)
-			return NULL;
-		message->sources = NULL;
-		message->n_sources = 0;
-	}
-	message->session = session;
-	atomic_store_explicit(&message->n_refs, 1, memory_order_relaxed);
-	message->kind = SEAI_MESSAGE_INLINE;
-	message->flags = 0;
-	message->n_parts = 0;
-	message->n_blocks = 0;
-	message->offset = 0;
-	message->n_bytes = 0;
-	message->tag = 0;
-	message->sender_id = 0;
+	if (!message)
+		return NULL;
+	memset(message, 0, n_bytes);
 	message->refs = &message->ref;
-	message->next = NULL;
 	return message;
 }
 
-void seai_message_put(struct sea_message *message)
+void seai_message_put_slowly(struct sea_message *message)
 {
-	struct pool *pool = &pool_of_thread;
+	struct seai_message_pool *pool = &seai_message_pool;
 
-	if (SEAI_UNLIKELY(message->refs != &message->ref))
+	if (message->refs != &message->ref) {
 		free(message->refs);
-	if (SEAI_UNLIKELY(message->sources != NULL)) {
+		message->refs = &message->ref;
+	}
+	if (message->sources) {
 		free(message->sources);
 		message->sources = NULL;
 		message->n_sources = 0;
 	}
-	if (POOL_OFF || SEAI_UNLIKELY(pool->n_free >= POOL_N_MAX)) {
+	if (pool->n_max == 0 && POOL_N_MAX) {
+		pthread_once(&pool_once, pool_make_key);
+		/* Without a key a thread that ends would leave its objects behind. */
+		if (pool_has_key && pthread_setspecific(pool_key, pool) == 0)
+			pool->n_max = POOL_N_MAX;
+	}
+	if (pool->n_free >= pool->n_max) {
 		free(message);
 		return;
 	}
-	if (SEAI_UNLIKELY(!pool->is_registered))
-		pool_register(pool);
 	message->next = pool->free;
 	pool->free = message;
 	pool->n_free++;

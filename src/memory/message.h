@@ -61,14 +61,61 @@ struct sea_message {
 	uint32_t reserved;
 };
 
-/* An object with one reference and everything else zero but session and refs; NULL: no memory. */
-struct sea_message *seai_message_take(struct sea_session *session);
+/* Spare objects of a thread: taking and putting one is a few instructions without a lock. */
+struct seai_message_pool {
+	struct sea_message *free; /* all with refs == &ref and no sources */
+	uint32_t n_free;
+	uint32_t n_max; /* 0 until the thread's end is watched for; see message-pool.c */
+};
+extern _Thread_local struct seai_message_pool seai_message_pool __attribute__((tls_model("initial-exec")));
+
+struct sea_message *seai_message_take_slowly(void);
+void seai_message_put_slowly(struct sea_message *message);
+
+/* An object with one reference that refers to nothing; kind, offset and n_bytes are the caller's to set. NULL: no memory. */
+static inline struct sea_message *seai_message_take(struct sea_session *session)
+{
+	struct seai_message_pool *pool = &seai_message_pool;
+	struct sea_message *message = pool->free;
+
+	if (SEAI_LIKELY(message != NULL)) {
+		pool->free = message->next;
+		pool->n_free--;
+	} else {
+		message = seai_message_take_slowly();
+		if (!message)
+			return NULL;
+	}
+	message->session = session;
+	atomic_store_explicit(&message->n_refs, 1, memory_order_relaxed);
+	message->flags = 0;
+	message->n_parts = 0;
+	message->n_blocks = 0;
+	message->tag = 0;
+	message->sender_id = 0;
+	return message;
+}
 
 /* Puts an object back, whatever it refers to. */
-void seai_message_put(struct sea_message *message);
+static inline void seai_message_put(struct sea_message *message)
+{
+	struct seai_message_pool *pool = &seai_message_pool;
+
+	if (SEAI_UNLIKELY(message->refs != &message->ref || message->sources != NULL || pool->n_free >= pool->n_max)) {
+		seai_message_put_slowly(message);
+		return;
+	}
+	message->next = pool->free;
+	pool->free = message;
+	pool->n_free++;
+}
 
 /* Makes room for n_blocks refs. 0 or -ENOMEM. */
 int seai_message_reserve_refs(struct sea_message *message, uint32_t n_blocks);
+
+/* In which of its blocks a part lies, and where in that block's arena (its address alone does not tell: an arena has many). Errors of sea_message_get_part(). */
+int seai_message_find_part(const struct sea_message *message, size_t index, uint32_t *ret_block, uint64_t *ret_offset,
+                           uint64_t *ret_n_bytes);
 
 /* Drops the object and the holds of own blocks; foreign holds must be gone. Books lock held. */
 void seai_message_release_own_locked(struct sea_message *message);

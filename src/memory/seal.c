@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "memory/frame.h"
 #include "memory/heap-state.h"
 #include "memory/ledger.h"
@@ -89,19 +90,13 @@ static void seal_measure_source(struct seal *seal, uint32_t source)
 {
 	const struct sea_message *message = seal->frame->sources[source].message;
 	struct seal_use *uses = &seal->uses[seal->first_use[source]];
-	struct sea_part part;
 
 	for (size_t i = 0; i < message->n_parts; i++) {
-		uint32_t block = 0;
+		uint64_t offset, n_bytes;
+		uint32_t block;
 
-		if (sea_message_get_part(message, i, &part) < 0 || part.n_bytes == 0)
-			continue;
-		while (block < message->n_blocks &&
-		       ((const uint8_t *)part.data < message->refs[block].base ||
-		        (const uint8_t *)part.data >= message->refs[block].base + message->refs[block].n_bytes))
-			block++;
-		if (block < message->n_blocks)
-			uses[block].n_there += part.n_bytes;
+		if (seai_message_find_part(message, i, &block, &offset, &n_bytes) == 0)
+			uses[block].n_there += n_bytes;
 	}
 }
 
@@ -360,6 +355,7 @@ static int seal_make(struct seal *seal, struct sea_message *message)
 		return r;
 	seal_fill_refs(seal, message);
 	seal_write_table(seal, message);
+	SEAI_POINT("seal: table written");
 	r = seal_freeze(seal);
 	if (r < 0)
 		return r;

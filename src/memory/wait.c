@@ -56,6 +56,9 @@ static int allocate_back(struct sea_session *session, struct seai_block **blocks
 {
 	int n_backed = 0, error = 0;
 
+	/* Small ones lie in slabs, which are backed as a whole. */
+	if (n_bytes <= SEAI_CHUNK_N_BYTES / 2)
+		return n;
 	for (int i = 0; i < n; i++) {
 		int r = error;
 

@@ -13,10 +13,26 @@
 #include <string.h>
 
 #include "base/fence.h"
+#include "base/point.h"
 #include "memory/heap.h"
 #include "memory/message.h"
 #include "wire/link.h"
 #include "wire/records.h"
+
+/*
+ * References that messages of this process have. Exact once no channel can take more: the arena is out of the table, or nobody is left who could send
+ * a descriptor of it; and the channels are quiet. Before that it can only be too small by what is being taken just now.
+ */
+static uint64_t attachment_n_holds(struct seai_wire *wire, const struct seai_attached *attached)
+{
+	/* acquire: what was read in the arena comes before the reference was given back */
+	uint64_t n_given = atomic_load_explicit(&attached->n_given, memory_order_acquire);
+	uint64_t n_taken = atomic_load_explicit(&attached->n_taken, memory_order_relaxed);
+
+	for (struct seai_endpoint *endpoint = wire->endpoints; endpoint; endpoint = endpoint->next)
+		n_taken += endpoint->n_taken(endpoint, attached);
+	return n_taken - n_given;
+}
 
 static uint32_t attachment_bucket(uint64_t owner_id, uint32_t arena_id)
 {
@@ -81,6 +97,7 @@ void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control 
 			seai_log(wire->session, SEA_LOG_ERROR, "memory of a peer cannot be mapped now (%s)", strerror(-r));
 			return;
 		}
+		SEAI_POINT("arena: mapped, not listed");
 		owner = seai_conn_find(wire, owner_id);
 		atomic_store_explicit(&attached->owner, owner, memory_order_relaxed);
 		if (!owner) {
@@ -126,6 +143,7 @@ void seai_attachment_on_retire(struct seai_conn *conn, const struct seai_control
 	/* Only an owner retires, and only what is its own. */
 	for (struct seai_conn *other = wire->conns; other; other = other->next)
 		told_forget(other->arenas_sent, &other->n_arenas_sent, conn->peer_id, control->arena.arena_id);
+	SEAI_POINT("retire: receiver told");
 	if (attached)
 		attachment_unlink(wire, attached);
 }
@@ -218,6 +236,7 @@ int seai_attachment_provide(struct seai_conn *conn, uint64_t owner_id, uint32_t 
 	control.arena.owner_id = owner_id;
 	control.arena.arena_id = arena_id;
 	r = seai_control_try_send(conn, &control, &fd, 1);
+	SEAI_POINT("arena: descriptor passed on");
 	if (r < 0)
 		conn->n_arenas_sent--;
 	return r;
@@ -238,6 +257,7 @@ int seai_attachment_introduce(struct seai_conn *conn, uint64_t owner_id)
 		return -EAGAIN;
 	control.arena.owner_id = owner_id;
 	seai_control_send(conn, &control, NULL, 0);
+	SEAI_POINT("introduce: sent");
 	return -EAGAIN;
 }
 
@@ -260,6 +280,7 @@ void seai_attachment_on_introduce(struct seai_conn *conn, const struct seai_cont
 					atomic_store_explicit(&attached->dying, false, memory_order_relaxed);
 				}
 	}
+	SEAI_POINT("introduce: hello out, before READY");
 	seai_control_send(conn, &answer, NULL, 0);
 }
 
@@ -269,6 +290,7 @@ void seai_attachment_on_ready(struct seai_conn *conn, const struct seai_control 
 
 	if (!told)
 		return;
+	SEAI_POINT("introduce: READY received");
 	told->is_done = true;
 	/* Senders wait for it. */
 	for (struct seai_link *link = seai_link_first(conn->wire); link; link = link->next)
@@ -314,6 +336,7 @@ static void attachment_tell_forget(struct seai_wire *wire, const struct seai_att
 {
 	struct seai_control control = { .type = SEAI_CONTROL_FORGET };
 
+	SEAI_POINT("forget: before it is told");
 	control.arena.owner_id = attached->owner_id;
 	control.arena.arena_id = attached->arena_id;
 	for (struct seai_conn *conn = wire->conns; conn; conn = conn->next)
@@ -339,8 +362,7 @@ void seai_attachment_look_for_dead(struct seai_wire *wire)
 			has_more = true;
 			for (uint32_t j = 0; j < attached->n_providers && is_over; j++)
 				is_over = provider_is_over(wire, &attached->providers[j]);
-			/* acquire: pairs with the release of the last message's end */
-			if (!is_over || atomic_load_explicit(&attached->n_holds, memory_order_acquire) > 0)
+			if (!is_over || attachment_n_holds(wire, attached) > 0)
 				continue;
 			attachment_tell_forget(wire, attached);
 			attachment_unlink(wire, attached);
@@ -368,7 +390,7 @@ void seai_attachment_reap(struct seai_wire *wire)
 	for (at = &wire->dying; *at;) {
 		struct seai_attached *attached = *at;
 
-		if (atomic_load_explicit(&attached->n_holds, memory_order_acquire) > 0) {
+		if (attachment_n_holds(wire, attached) > 0) {
 			at = &attached->next;
 			continue;
 		}
@@ -418,6 +440,7 @@ bool seai_attachment_retire_own(struct seai_wire *wire)
 		struct seai_arena *next = retired->next;
 
 		/* Milliseconds for large arenas: without locks. */
+		SEAI_POINT("retire: told, no lease yet");
 		if (seai_arena_try_destroy(retired)) {
 			seai_note_release(session); /* the quota has room again */
 		} else {

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/kernel.h"
+#include "base/point.h"
 #include "memory/message.h"
 #include "wire/link.h"
 #include "wire/records.h"
@@ -104,8 +105,10 @@ static int conn_new(struct seai_wire *wire, int *fd, bool is_initiator, struct s
 	hello.hello.process_id = wire->session->id;
 	hello.hello.flags = wire->asymmetric ? SEAI_HELLO_ASYMMETRIC : 0;
 	memcpy(hello.hello.process_name, wire->session->process_name, sizeof(hello.hello.process_name));
+	SEAI_POINT("hello: before it is sent");
 	/* The first message into an empty socket: it is there before we go on, so the hello needs no answer. */
 	seai_control_send(conn, &hello, &side_fd, 1);
+	SEAI_POINT("hello: sent");
 	*ret_conn = conn;
 	return 0;
 }
@@ -121,6 +124,7 @@ int seai_conn_connect(struct seai_wire *wire, uint64_t peer_id, const char *file
 		wire->n_refused++;
 		return -EACCES;
 	}
+	SEAI_POINT("hello: connected");
 	r = conn_new(wire, &fd, true, ret_conn);
 	if (r == 0)
 		(*ret_conn)->peer_id = peer_id;
@@ -140,6 +144,7 @@ bool seai_conn_accept_backlog(struct seai_wire *wire)
 				continue;
 			return errno == EAGAIN;
 		}
+		SEAI_POINT("hello: accepted");
 		if (!conn_is_allowed(wire, fd)) {
 			wire->n_refused++;
 			seai_log(wire->session, SEA_LOG_WARNING, "refused a connection of another user");
@@ -247,6 +252,7 @@ static void conn_on_hello(struct seai_conn *conn, const struct seai_control *con
 		conn_refuse(conn, "no memory");
 		return;
 	}
+	SEAI_POINT("hello: received, peer not known");
 	conn->peer_id = control->hello.process_id;
 	conn->holder = holder;
 	conn->state = SEAI_CONN_OPEN;
@@ -261,6 +267,7 @@ static void conn_on_hello(struct seai_conn *conn, const struct seai_control *con
 			conn->pidfd = seai_close(conn->pidfd);
 	}
 	seai_records_start_reader(conn, theirs);
+	SEAI_POINT("hello: peer known");
 	/* Records that were written before their hello: they may be asleep. */
 	if (conn->writer.position || conn->writer.n_waiting) {
 		struct seai_control wake = { .type = SEAI_CONTROL_WAKE };

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/point.h"
 #include "memory/message.h"
 #include "wire/link.h"
 #include "wire/records.h"
@@ -115,6 +116,7 @@ static void wire_bury_one(struct seai_wire *wire, struct seai_conn *conn)
 	}
 	/* The memory of the dead is gone, so its rings cannot change any more: read them to the end, and all others' too. */
 	seai_wire_resolve_stuck(wire);
+	SEAI_POINT("death: rings drained");
 	/* A process has ended, not a socket: its other connection goes as well. */
 	for (struct seai_conn *other = wire->conns, *next; other; other = next) {
 		next = other->next;
@@ -130,6 +132,7 @@ static void wire_bury_one(struct seai_wire *wire, struct seai_conn *conn)
 		SEAI_LOCKED(&session->books, books);
 		seai_ledger_drop_holder(session, holder);
 	}
+	SEAI_POINT("death: holds dropped");
 	wire->n_deaths++;
 	seai_attachment_owner_died(wire, peer_id);
 	seai_log(session, SEA_LOG_INFO, "peer %016llx %s has ended", (unsigned long long)peer_id, conn->peer_name);
@@ -202,6 +205,7 @@ void seai_wire_ask_settlements(struct seai_wire *wire)
 				continue;
 			}
 		}
+		SEAI_POINT("settle: before the question");
 		seai_control_send(conn, &control, NULL, 0);
 	}
 }
@@ -217,6 +221,7 @@ void seai_wire_on_settle(struct seai_conn *conn, const struct seai_control *cont
 	answer.settle.forwarder_id = control->settle.forwarder_id;
 	answer.settle.link_id = control->settle.link_id;
 	answer.settle.head = wire_final_head(conn->wire, control->settle.forwarder_id, control->settle.link_id);
+	SEAI_POINT("settle: before the answer");
 	seai_control_send(conn, &answer, NULL, 0);
 }
 
@@ -228,6 +233,7 @@ void seai_wire_on_settled(struct seai_conn *conn, const struct seai_control *con
 	for (struct seai_settlement *settlement = session->ledger->settlements; settlement; settlement = settlement->next)
 		if (settlement->asked && settlement->forwarder_id == control->settle.forwarder_id &&
 		    settlement->log.link_id == control->settle.link_id && settlement->target_id == conn->peer_id) {
+			SEAI_POINT("settle: answer received");
 			seai_ledger_settle(session, settlement, control->settle.head);
 			return;
 		}

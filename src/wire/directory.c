@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/point.h"
 #include "wire/wire.h"
 
 static int directory_lock(const struct seai_wire *wire)
@@ -182,11 +183,13 @@ static int directory_listen(struct seai_wire *wire)
 		return -errno;
 	if (wire->group_id)
 		(void)fchmodat(wire->dir_fd, temporary, 0660, 0);
+	SEAI_POINT("directory: temporary socket");
 	if (listen(fd, 4096) < 0 || renameat(wire->dir_fd, temporary, wire->dir_fd, wire->address) < 0) {
 		r = -errno;
 		unlinkat(wire->dir_fd, temporary, 0);
 		return r;
 	}
+	SEAI_POINT("directory: socket has its name");
 	wire->listen_fd = seai_take_fd(&fd);
 	return 0;
 }
@@ -201,8 +204,10 @@ static int directory_make_status(struct seai_wire *wire)
 	                         wire->group_id ? 0640 : 0600);
 	if (wire->status_fd < 0)
 		return -errno;
+	SEAI_POINT("directory: status file not locked");
 	if (flock(wire->status_fd, LOCK_EX | LOCK_NB) < 0)
 		return -errno;
+	SEAI_POINT("directory: status file empty");
 	n = snprintf(text, sizeof(text), "pid %d\nname %s\n", (int)getpid(), wire->session->process_name);
 	if (pwrite(wire->status_fd, text, (size_t)n, 0) != n)
 		return errno ? -errno : -ENOSPC;
@@ -249,6 +254,7 @@ void seai_directory_close(struct seai_wire *wire)
 	snprintf(name, sizeof(name), "p-%016llx.status", (unsigned long long)wire->session->id);
 	if (wire->status_fd >= 0)
 		unlinkat(wire->dir_fd, name, 0);
+	SEAI_POINT("directory: files removed");
 	wire->listen_fd = seai_close(wire->listen_fd);
 	wire->status_fd = seai_close(wire->status_fd);
 	wire->dir_fd = seai_close(wire->dir_fd);
@@ -314,11 +320,13 @@ int seai_directory_bind(struct seai_wire *wire, const char *name)
 	snprintf(temporary, sizeof(temporary), ".t-%016llx", (unsigned long long)wire->session->id);
 	if (symlinkat(wire->address, wire->dir_fd, temporary) < 0)
 		return -errno;
+	SEAI_POINT("directory: temporary link");
 	if (renameat(wire->dir_fd, temporary, wire->dir_fd, name) < 0) {
 		r = -errno;
 		unlinkat(wire->dir_fd, temporary, 0);
 		return r;
 	}
+	SEAI_POINT("directory: address bound");
 	return 0;
 }
 
@@ -326,6 +334,7 @@ void seai_directory_unbind(struct seai_wire *wire, const char *name)
 {
 	SEAI_AUTO_FD int lock_fd = directory_lock(wire);
 
+	SEAI_POINT("directory: before an address is given up");
 	if (seai_directory_resolve(wire, name) == wire->session->id)
 		unlinkat(wire->dir_fd, name, 0);
 }

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/kernel.h"
+#include "base/point.h"
 
 int seai_doorbell_new(int *ret_out_fd, int *ret_peer_fd)
 {
@@ -54,6 +55,7 @@ void seai_doorbell_ring(int out_fd)
 {
 	int saved = errno;
 
+	SEAI_POINT("doorbell: before it rings");
 	(void)!write(out_fd, "", 1);
 	errno = saved;
 }
@@ -65,6 +67,7 @@ void seai_doorbell_drain(int in_fd)
 	ssize_t n;
 	int saved = errno;
 
+	SEAI_POINT("doorbell: before it is drained");
 	/* A hostile peer may ring faster than we read: bounded, the rest is drained next time. */
 	for (int i = 0; i < 16; i++) {
 		n = preadv2(in_fd, &vector, 1, -1, RWF_NOWAIT);

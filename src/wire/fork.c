@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/point.h"
 #include "memory/heap.h"
 #include "wire/link.h"
 #include "wire/wire.h"
@@ -30,6 +31,7 @@ static void fork_prepare(void)
 
 static void fork_parent(void)
 {
+	SEAI_POINT("fork: in the parent, locks held");
 	for (size_t i = fork_n_sessions; i > 0; i--) {
 		seai_lock_release(&fork_sessions[i - 1]->wire->finished_lock);
 		seai_lock_release(&fork_sessions[i - 1]->books);

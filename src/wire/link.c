@@ -12,6 +12,7 @@
 #include <sealane/channel.h>
 
 #include "base/kernel.h"
+#include "base/point.h"
 #include "memory/message.h"
 #include "wire/doorbell.h"
 #include "wire/records.h"
@@ -163,6 +164,7 @@ int seai_link_open(struct seai_conn *conn, struct seai_target *target)
 	control.open.n_receive = endpoint->n_receive;
 	memcpy(control.open.address, target->name, sizeof(control.open.address));
 	seai_control_send(conn, &control, &peer_fd, 1);
+	SEAI_POINT("link: OPEN sent");
 	seai_close(peer_fd);
 	return 0;
 }
@@ -267,8 +269,10 @@ void seai_link_on_open(struct seai_conn *conn, const struct seai_control *contro
 		seai_control_send(conn, &refusal, NULL, 0);
 		link_give_up(link);
 	} else {
+		SEAI_POINT("link: before ACCEPT");
 		link_send(link, SEAI_CONTROL_ACCEPT, 0, fds, 2);
 	}
+	SEAI_POINT("link: ACCEPT sent");
 	seai_close(fds[0]);
 	seai_close(fds[1]);
 }
@@ -302,7 +306,9 @@ void seai_link_on_accept(struct seai_conn *conn, const struct seai_control *cont
 		conn->wire->n_refused += r == -EBADMSG;
 		return;
 	}
+	SEAI_POINT("link: before START");
 	link_send(link, SEAI_CONTROL_START, 0, &side_fd, 1);
+	SEAI_POINT("link: START sent");
 	seai_close(side_fd);
 	link_become_open(link);
 }
@@ -324,6 +330,7 @@ void seai_link_on_start(struct seai_conn *conn, const struct seai_control *contr
 		conn->wire->n_refused += r == -EBADMSG;
 		return;
 	}
+	SEAI_POINT("link: START received");
 	link_become_open(link);
 }
 
@@ -360,6 +367,7 @@ static void link_return_rest(struct seai_link *link)
 		if (r > 0) {
 			seai_lookup_flush(&lookup);
 			seai_records_return(link->conn->wire->session, message);
+			SEAI_POINT("link: unread message given back");
 			seai_message_return_own(message);
 		}
 		seai_link_advance(link, 1);
@@ -425,6 +433,7 @@ void seai_link_let_go(struct seai_link *link)
 	if (state == SEAI_LINK_OPENING)
 		return; /* what comes next finds no endpoint */
 	link_return_rest(link);
+	SEAI_POINT("link: rest given back, before CLOSE");
 	if (state == SEAI_LINK_OPEN) {
 		/* The peer may have published more meanwhile; it answers when it publishes no more. */
 		link_send(link, SEAI_CONTROL_CLOSE, 0, NULL, 0);

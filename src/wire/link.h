@@ -40,6 +40,8 @@ struct seai_endpoint {
 	void (*on_change)(struct seai_endpoint *endpoint, struct seai_link *link);
 	/* Whether the channel's thread is not looking at attached arenas just now, after a heavy fence. Any thread. */
 	bool (*is_quiet)(struct seai_endpoint *endpoint);
+	/* Holds of an arena that the channel's thread has counted for itself so far. */
+	uint64_t (*n_taken)(struct seai_endpoint *endpoint, const struct seai_attached *attached);
 	/* In the child, after a fork: closes its descriptors. */
 	void (*on_fork)(struct seai_endpoint *endpoint);
 };

@@ -4,6 +4,7 @@
  * checks it for truth. Books lock held throughout.
  */
 #include "base/fence.h"
+#include "base/point.h"
 #include "memory/message.h"
 #include "wire/records.h"
 
@@ -64,6 +65,7 @@ static void reader_advance(struct seai_record_reader *reader, uint64_t position)
 	uint64_t old = atomic_load_explicit(&reader->mine->tail, memory_order_relaxed), want;
 
 	reader->position = position;
+	SEAI_POINT("drain: applied, room not given back");
 	/* release: the units were read before their slots are given back */
 	atomic_store_explicit(&reader->mine->tail, position, memory_order_release);
 	/* Their list of waiting releases wants room; rare, so the full fence does. */
@@ -90,10 +92,26 @@ static bool reader_drain(struct sea_session *session, struct seai_record_reader 
 	reader->is_stuck = false;
 	/* Bounded: a busy peer is read on in the next pass. */
 	while (!reader->is_broken && reader->position - start < SEAI_RECORD_RING_N_UNITS) {
+		const struct seai_unit *unit = reader_unit(reader, reader->position);
+		/* acquire: pairs with the release that published the batch */
+		uint64_t control = atomic_load_explicit(&unit->control, memory_order_acquire);
+		unsigned op = control >> SEAI_UNIT_OP_SHIFT & 15;
 		struct seai_record record;
-		unsigned n_units = reader_peek(reader, &record);
+		unsigned n_units;
 		enum seai_applied applied;
 
+		if (!reader_unit_is_there(control, reader->position))
+			break;
+		if (SEAI_LIKELY((op & ~SEAI_UNIT_TOKEN) == SEAI_RECORD_RELEASE)) {
+			uint64_t value = atomic_load_explicit(&unit->value, memory_order_relaxed);
+
+			if (SEAI_LIKELY(seai_ledger_apply_release(session, reader->holder, (uint32_t)(value >> 32),
+			                                          (uint32_t)value, control, op & SEAI_UNIT_TOKEN))) {
+				reader->position++;
+				continue;
+			}
+		}
+		n_units = reader_peek(reader, &record);
 		if (n_units == 0)
 			break;
 		applied = seai_ledger_apply(session, reader->holder, &record);
@@ -169,6 +187,7 @@ void seai_records_discard_stuck(struct sea_session *session)
 
 		if (n_units == 0)
 			continue;
+		SEAI_POINT("drain: before a stuck record is judged");
 		applied = seai_ledger_apply(session, reader->holder, &record);
 		if (applied == SEAI_APPLIED_UNKNOWN)
 			seai_ledger_apply_to_dead(session, reader->holder, &record);

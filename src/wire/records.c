@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fence.h"
+#include "base/point.h"
 #include "memory/message.h"
 #include "wire/side.h"
 
@@ -44,7 +45,7 @@ int seai_records_init(struct seai_conn *conn, int *ret_peer_fd)
 	return 0;
 }
 
-static void writer_put_unit(struct seai_record_writer *writer, uint64_t position, uint64_t value, uint64_t control,
+static inline void writer_put_unit(struct seai_record_writer *writer, uint64_t position, uint64_t value, uint64_t control,
                             memory_order order)
 {
 	struct seai_unit *unit = &side_units(writer->mine)[position & RECORDS_MASK];
@@ -84,12 +85,14 @@ static void writer_publish(struct seai_record_writer *writer, const struct seai_
 		for (unsigned j = n - 1; j > 0; j--)
 			writer_put_unit(writer, --position, more[j - 1], (uint64_t)SEAI_UNIT_DATA << SEAI_UNIT_OP_SHIFT,
 			                memory_order_relaxed);
+		SEAI_POINT("records: before the first unit of a record");
 		position--;
 		writer_put_unit(writer, position, (uint64_t)record->arena_id << 32 | record->block_id,
 		                (record->generation & SEAI_RECORD_GENERATION_MASK) |
 		                        (uint64_t)(record->op | (record->has_token ? SEAI_UNIT_TOKEN : 0)) << SEAI_UNIT_OP_SHIFT,
 		                i == 1 ? memory_order_release : memory_order_relaxed);
 	}
+	SEAI_POINT("records: published, position not kept");
 	writer->position += n_units;
 }
 
@@ -112,6 +115,7 @@ static void conn_wake(struct seai_conn *conn)
 	struct seai_control control = { .type = SEAI_CONTROL_WAKE };
 
 	/* A full socket means that the owner has been woken. */
+	SEAI_POINT("records: owner not woken");
 	(void)seai_control_try_send(conn, &control, NULL, 0);
 }
 
@@ -126,6 +130,7 @@ static int writer_keep(struct seai_record_writer *writer, const struct seai_reco
 		writer->waiting = waiting;
 		writer->n_waiting_max = n_max;
 	}
+	SEAI_POINT("records: no room");
 	memcpy(writer->waiting + writer->n_waiting, records, n_records * sizeof(*records));
 	writer->n_waiting += n_records;
 	/* The owner rings when it has read on. */
@@ -259,6 +264,7 @@ int seai_records_write_groups(struct seai_records_group *groups, size_t n_groups
 		if (r == 0 && writer->mine) {
 			writer_publish(writer, groups[i].records, groups[i].n_records,
 			               records_n_units(groups[i].records, groups[i].n_records));
+			SEAI_POINT("records: one owner of several told");
 			must_wake = writer_must_wake(owner, old);
 		}
 		seai_lock_release(&writer->lock);
@@ -282,12 +288,31 @@ static void records_fill(struct seai_record *record, const struct seai_ref *ref,
 	record->generation = ref->generation;
 }
 
-static void attached_drop(struct seai_wire *wire, struct seai_attached *attached, int64_t n)
+/* References given back, counted under the owner's record lock, or with a locked instruction where there is no owner any more. */
+static void attached_give_locked(struct seai_attached *attached, uint64_t n)
 {
 	/* release: what was read in the arena comes before its unmapping */
-	if (atomic_fetch_sub_explicit(&attached->n_holds, n, memory_order_acq_rel) == n &&
-	    SEAI_UNLIKELY(atomic_load_explicit(&attached->dying, memory_order_acquire)))
-		seai_wire_poke(wire);
+	atomic_store_explicit(&attached->n_given, atomic_load_explicit(&attached->n_given, memory_order_relaxed) + n,
+	                      memory_order_release);
+}
+
+void seai_attached_give(struct sea_session *session, struct seai_attached *attached, uint64_t n)
+{
+	struct seai_conn *owner = attached_owner(attached);
+
+	bool is_counted = false;
+
+	if (owner) {
+		SEAI_LOCKED(&owner->writer.lock, lock);
+		/* Its end is noted under this lock before the owner is forgotten: the two ways of counting never meet. */
+		is_counted = owner->writer.mine != NULL;
+		if (is_counted)
+			attached_give_locked(attached, n);
+	}
+	if (!is_counted)
+		atomic_fetch_add_explicit(&attached->n_given, n, memory_order_release);
+	if (SEAI_UNLIKELY(atomic_load_explicit(&attached->dying, memory_order_acquire)))
+		seai_wire_poke(session->wire);
 }
 
 /* One message with refs of any owners: per owner one batch, so that a death leaves it released or not. The head goes first in its batch. */
@@ -326,12 +351,42 @@ static void records_release_one(struct sea_session *session, const struct sea_me
 	}
 	for (uint32_t i = 0; i < message->n_blocks; i++)
 		if (message->refs[i].attached && !message->refs[i].source_plus_1)
-			attached_drop(session->wire, message->refs[i].attached, 1);
+			seai_attached_give(session, message->refs[i].attached, 1);
+}
+
+/* Writes the releases of a run of messages of one block each straight from the messages. -EAGAIN: no room for them. */
+static int records_write_run(struct seai_conn *conn, struct seai_attached *attached, struct sea_message *const *messages,
+                             size_t n)
+{
+	struct seai_record_writer *writer = &conn->writer;
+	bool must_wake;
+
+	{
+		SEAI_LOCKED(&writer->lock, lock);
+		if (SEAI_UNLIKELY(!writer->mine))
+			return -EOWNERDEAD;
+		if (SEAI_UNLIKELY(writer->n_waiting || writer_room(writer) < n))
+			return -EAGAIN;
+		/* The first unit last, with release: all of them become visible at once. */
+		for (size_t i = n; i-- > 0;) {
+			const struct seai_ref *ref = &messages[i]->ref;
+			uint64_t op = SEAI_RECORD_RELEASE | (ref->has_token ? SEAI_UNIT_TOKEN : 0);
+
+			writer_put_unit(writer, writer->position + i, (uint64_t)ref->arena_id << 32 | ref->block_id,
+			                (ref->generation & SEAI_RECORD_GENERATION_MASK) | op << SEAI_UNIT_OP_SHIFT,
+			                memory_order_release);
+		}
+		writer->position += n;
+		attached_give_locked(attached, n);
+		must_wake = writer_must_wake(conn, writer->position - n);
+	}
+	if (SEAI_UNLIKELY(must_wake))
+		conn_wake(conn);
+	return 0;
 }
 
 void seai_records_release(struct sea_session *session, struct sea_message *const *messages, size_t n_messages)
 {
-	struct seai_record records[RECORDS_BATCH];
 	size_t i = 0;
 
 	while (i < n_messages) {
@@ -341,18 +396,15 @@ void seai_records_release(struct sea_session *session, struct sea_message *const
 
 		/* The usual case: a run of messages of one block each in one arena. */
 		while (i + n < n_messages && n < RECORDS_BATCH && messages[i + n]->n_blocks == 1 &&
-		       messages[i + n]->ref.attached == attached && !messages[i + n]->ref.source_plus_1) {
-			records_fill(&records[n], &messages[i + n]->ref, SEAI_RECORD_RELEASE);
+		       messages[i + n]->ref.attached == attached && !messages[i + n]->ref.source_plus_1)
 			n++;
-		}
-		if (n == 0 || !attached) {
+		if (n == 0 || !owner || records_write_run(owner, attached, messages + i, n) < 0) {
 			records_release_one(session, messages[i], false);
 			i++;
 			continue;
 		}
-		if (owner)
-			(void)seai_records_write(owner, records, n, false);
-		attached_drop(session->wire, attached, (int64_t)n);
+		if (SEAI_UNLIKELY(atomic_load_explicit(&attached->dying, memory_order_acquire)))
+			seai_wire_poke(session->wire);
 		i += n;
 	}
 }

@@ -40,6 +40,9 @@ void seai_records_release(struct sea_session *session, struct sea_message *const
 /* The same, saying that nobody ever looked at it. */
 void seai_records_return(struct sea_session *session, struct sea_message *message);
 
+/* Counts references to an arena as given back. */
+void seai_attached_give(struct sea_session *session, struct seai_attached *attached, uint64_t n);
+
 /* Writes out what waits for room. */
 void seai_records_flush(struct seai_conn *conn);
 

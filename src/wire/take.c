@@ -6,18 +6,46 @@
 #include <string.h>
 
 #include "base/fence.h"
+#include "base/point.h"
 #include "memory/heap.h"
 #include "memory/ledger.h"
 #include "memory/message.h"
 #include "wire/doorbell.h"
 #include "wire/records.h"
 
+static void lookup_empty(struct seai_lookup_entry *entry)
+{
+	if (!entry->attached)
+		return;
+	atomic_fetch_add_explicit(&entry->attached->n_taken, atomic_load_explicit(&entry->n_taken, memory_order_relaxed),
+	                          memory_order_relaxed);
+	atomic_store_explicit(&entry->n_taken, 0, memory_order_relaxed);
+	entry->attached = NULL;
+}
+
+void seai_lookup_flush(struct seai_lookup *lookup)
+{
+	for (unsigned i = 0; i < SEAI_LOOKUP_N; i++)
+		lookup_empty(&lookup->entries[i]);
+}
+
+uint64_t seai_lookup_n_taken(const struct seai_lookup *lookup, const struct seai_attached *attached)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < SEAI_LOOKUP_N; i++)
+		if (lookup->entries[i].attached == attached)
+			n += atomic_load_explicit(&lookup->entries[i].n_taken, memory_order_relaxed);
+	return n;
+}
+
 /* The slow road: the table of the session, and if need be what waits in the socket. */
-static int lookup_slowly(struct seai_link *link, struct seai_lookup *lookup, uint64_t owner_id, uint32_t arena_id,
-                         struct seai_attached **ret_attached)
+static int lookup_slowly(struct seai_link *link, struct seai_lookup *lookup, uint64_t owner_id, uint32_t arena_id)
 {
 	struct seai_wire *wire = link->conn->wire;
 	struct seai_attached *attached;
+	struct seai_lookup_entry *entry;
+	bool is_open;
 
 	if (!lookup->has_control)
 		seai_lock_take(&wire->control);
@@ -27,7 +55,8 @@ static int lookup_slowly(struct seai_link *link, struct seai_lookup *lookup, uin
 		seai_conn_read(link->conn);
 		attached = seai_attachment_find(wire, owner_id, arena_id);
 	}
-	if (!attached && link->conn->state == SEAI_CONN_OPEN) {
+	is_open = link->conn->state == SEAI_CONN_OPEN;
+	if (!attached && is_open) {
 		/* It came when this process had no descriptor or map left. */
 		struct seai_control control = { .type = SEAI_CONTROL_RESEND };
 
@@ -38,40 +67,59 @@ static int lookup_slowly(struct seai_link *link, struct seai_lookup *lookup, uin
 	if (!lookup->has_control)
 		seai_lock_release(&wire->control);
 	if (!attached)
-		return link->conn->state == SEAI_CONN_OPEN ? -EMFILE : -EBADMSG;
-	lookup->attached[lookup->next++ % SEAI_LOOKUP_N] = attached;
-	*ret_attached = attached;
+		return is_open ? -EMFILE : -EBADMSG;
+	lookup->last = lookup->next++ % SEAI_LOOKUP_N;
+	entry = &lookup->entries[lookup->last];
+	lookup_empty(entry);
+	entry->attached = attached;
 	return 0;
 }
 
-static inline int lookup_find(struct seai_link *link, struct seai_lookup *lookup, uint64_t owner_id, uint32_t arena_id,
-                              struct seai_attached **ret_attached)
+/* Makes lookup->last the entry of an arena. */
+static inline int lookup_find(struct seai_link *link, struct seai_lookup *lookup, uint64_t owner_id, uint32_t arena_id)
 {
 	uint32_t epoch = atomic_load_explicit(&link->conn->wire->attached_epoch, memory_order_acquire);
+	const struct seai_attached *last = lookup->entries[lookup->last].attached;
 
 	if (SEAI_UNLIKELY(epoch != lookup->epoch)) {
 		seai_lookup_flush(lookup);
-		memset(lookup->attached, 0, sizeof(lookup->attached));
 		lookup->epoch = epoch;
+	} else if (SEAI_LIKELY(last && last->owner_id == owner_id && last->arena_id == arena_id)) {
+		return 0;
 	}
 	for (unsigned i = 0; i < SEAI_LOOKUP_N; i++) {
-		struct seai_attached *attached = lookup->attached[i];
+		const struct seai_attached *attached = lookup->entries[i].attached;
 
 		if (attached && attached->owner_id == owner_id && attached->arena_id == arena_id) {
-			*ret_attached = attached;
+			lookup->last = i;
 			return 0;
 		}
 	}
-	return lookup_slowly(link, lookup, owner_id, arena_id, ret_attached);
+	return lookup_slowly(link, lookup, owner_id, arena_id);
 }
 
-static void lookup_hold(struct seai_lookup *lookup, struct seai_attached *attached)
+/* Counts a hold. An arena that has been pushed out of the lookup meanwhile gets it directly. */
+static inline void lookup_hold(struct seai_lookup *lookup, struct seai_attached *attached)
 {
-	if (lookup->pending != attached) {
-		seai_lookup_flush(lookup);
-		lookup->pending = attached;
-	}
-	lookup->n_pending++;
+	struct seai_lookup_entry *entry = &lookup->entries[lookup->last];
+
+	if (SEAI_LIKELY(entry->attached == attached))
+		atomic_store_explicit(&entry->n_taken, atomic_load_explicit(&entry->n_taken, memory_order_relaxed) + 1,
+		                      memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&attached->n_taken, 1, memory_order_relaxed);
+}
+
+/* The hold of an own block that a descriptor hands to this process. Books lock held. */
+static bool take_from_books(const struct seai_link *link, const struct seai_block_name *name, struct seai_block **ret_block)
+{
+	struct sea_session *session = link->conn->wire->session;
+
+	if (seai_ledger_take_returned(session, name->arena_id, name->block_id, name->generation, ret_block))
+		return true;
+	/* A process that is connected to itself sent it directly, without a grant. */
+	return link->peer_id == session->id && seai_ledger_take_sent_to_self(session, link->holder, name->arena_id,
+	                                                                      name->block_id, name->generation, ret_block);
 }
 
 /* A block that came back to its owner: there is a grant for it in the ledger, or will be as soon as it is read. */
@@ -81,10 +129,10 @@ static int take_own(struct seai_link *link, const struct seai_block_name *name, 
 	struct seai_block *block;
 	SEAI_LOCKED(&session->books, books);
 
-	if (!seai_ledger_take_returned(session, name->arena_id, name->block_id, name->generation, &block)) {
+	if (!take_from_books(link, name, &block)) {
 		/* Its grant was published before its descriptor. */
 		seai_records_drain(session);
-		if (!seai_ledger_take_returned(session, name->arena_id, name->block_id, name->generation, &block))
+		if (!take_from_books(link, name, &block))
 			return atomic_load_explicit(&session->wire->has_stuck, memory_order_relaxed) ? -EAGAIN : -EBADMSG;
 	}
 	*ref = (struct seai_ref){
@@ -110,10 +158,11 @@ static int take_foreign(struct seai_link *link, struct seai_lookup *lookup, cons
                         struct seai_ref *ref)
 {
 	struct seai_attached *attached;
-	int r = lookup_find(link, lookup, name->owner_id, name->arena_id, &attached);
+	int r = lookup_find(link, lookup, name->owner_id, name->arena_id);
 
 	if (SEAI_UNLIKELY(r < 0))
 		return r;
+	attached = lookup->entries[lookup->last].attached;
 	if (SEAI_UNLIKELY(name->block_id >= attached->n_blocks_max))
 		return -EBADMSG;
 	ref->attached = attached;
@@ -257,6 +306,7 @@ int seai_link_take(struct seai_link *link, struct seai_lookup *lookup, struct se
 	case SEAI_MESSAGE_INLINE:
 		r = descriptor.n_inline <= SEAI_INLINE_N_BYTES && descriptor.n_parts <= 1 ? 1 : -EBADMSG;
 		if (r > 0) {
+			message->kind = SEAI_MESSAGE_INLINE;
 			message->n_bytes = descriptor.n_inline;
 			memcpy(message->inline_data, descriptor.inline_data, SEAI_INLINE_N_BYTES);
 		}
@@ -268,6 +318,7 @@ int seai_link_take(struct seai_link *link, struct seai_lookup *lookup, struct se
 		seai_message_put(message);
 		return r;
 	}
+	SEAI_POINT("receive: taken, slot not given back");
 	*ret_message = message;
 	return 1;
 }
@@ -278,7 +329,9 @@ void seai_link_advance(struct seai_link *link, uint64_t n)
 
 	atomic_store_explicit(&link->in.position, old + n, memory_order_release);
 	/* release: the slots were read before they are given back */
+	SEAI_POINT("receive: passed, tail not published");
 	atomic_store_explicit(&link->mine->tail, old + n, memory_order_release);
+	SEAI_POINT("receive: tail published, not rung");
 	seai_fence_light(link->asymmetric);
 	want = atomic_load_explicit(&link->theirs->want_room, memory_order_relaxed);
 	if (SEAI_UNLIKELY(want - old < n))

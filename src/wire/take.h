@@ -11,31 +11,32 @@
 
 #define SEAI_LOOKUP_N 8
 
-/* Arenas found of late, so that finding one again costs a compare; void when the wire's epoch has moved. One thread. */
+/* An arena found of late, and how many holds of it its thread has taken since: counted here, without a locked instruction. */
+struct seai_lookup_entry {
+	struct seai_attached *attached;
+	_Atomic uint64_t n_taken;
+};
+
+/* Finding an arena again costs a compare. Void when the wire's epoch has moved. One thread; others read n_taken while it is not in a call. */
 struct seai_lookup {
 	uint32_t epoch;
 	uint32_t next;
-	struct seai_attached *attached[SEAI_LOOKUP_N];
-	/* Holds that are not written to the arena yet: a run of messages of one arena costs one locked instruction. */
-	struct seai_attached *pending;
-	int64_t n_pending;
+	uint32_t last;    /* the entry found last */
 	bool has_control; /* the caller holds the control lock */
+	struct seai_lookup_entry entries[SEAI_LOOKUP_N];
 };
+
+/* Adds what was counted to the arenas, and forgets them. */
+void seai_lookup_flush(struct seai_lookup *lookup);
+
+/* Holds of an arena that are counted in a lookup only. */
+uint64_t seai_lookup_n_taken(const struct seai_lookup *lookup, const struct seai_attached *attached);
 
 /*
  * The next message of a link, without advancing. 1: there is one; 0: none; -EBADMSG: one that is refused (advance over it);
  * -EAGAIN: it is not covered by its owner's books yet, try later; -EMFILE, -ENOMEM: its memory cannot be mapped now.
  */
 int seai_link_take(struct seai_link *link, struct seai_lookup *lookup, struct sea_message **ret_message);
-
-/* Writes pending holds to their arena; before any message that was taken can be released. */
-static inline void seai_lookup_flush(struct seai_lookup *lookup)
-{
-	if (lookup->n_pending) {
-		atomic_fetch_add_explicit(&lookup->pending->n_holds, lookup->n_pending, memory_order_relaxed);
-		lookup->n_pending = 0;
-	}
-}
 
 /* Gives the slots of n messages back to the peer, and rings if it waits for room. */
 void seai_link_advance(struct seai_link *link, uint64_t n);

@@ -37,7 +37,14 @@ static void fixture_poke(struct sea_session *session)
 }
 
 /* Heaps need no other. */
-static const struct seai_session_hooks fixture_hooks = { .poke = fixture_poke };
+/* No other process: nothing has been released behind our back. */
+static bool fixture_drain(struct sea_session *session)
+{
+	(void)session;
+	return false;
+}
+
+static const struct seai_session_hooks fixture_hooks = { .poke = fixture_poke, .drain = fixture_drain };
 
 void fixture_init(struct fixture *fixture)
 {
