@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands of `sealane`, and what each of them promises. Help texts and man
+ * pages (docs/man) say the same.
+ *
+ *   sealane demo   [--input PATH]... [--size BYTES|--quick] [--processors N] [--no-kill] [--part-min BYTES]
+ *                  [--part-max BYTES] [--memory BYTES] [--seed N] [--session NAME] [--json] [--quiet]
+ *                  --size: 2 GiB unless given; --input: the shared libraries below /usr/lib
+ *   sealane send   PATH... [--to ADDRESS] [--session NAME] [--json] [--quiet]
+ *   sealane recv   [--out DIR] [--from ADDRESS] [--session NAME] [--json] [--quiet]
+ *   sealane bench  NAME|all [--json] [--csv FILE] [--quick] [--runs N] [--cpus A,B]
+ *   sealane doctor [--session NAME] [--runtime-dir DIR] [--clean] [--quiet] [--json]
+ *   sealane help [NAME], sealane --help, sealane --version
+ *
+ * Common to all: --help; sizes are a number with an optional K, M, G, T (powers of 1024,
+ * also KiB, MiB, GiB, TiB); --json prints one JSON object per line on standard output and
+ * nothing else there; progress and errors go to standard error; an error is one line
+ * `sealane NAME: what and where`. Environment: SEALANE_SESSION, SEALANE_RUNTIME_DIR, NO_COLOR.
+ */
+#ifndef SEALANE_TOOLS_COMMAND_H
+#define SEALANE_TOOLS_COMMAND_H
+
+/* What every command returns and the program exits with. */
+enum command_exit {
+	COMMAND_OK = 0,     /* done, everything verified */
+	COMMAND_FAILED = 1, /* something failed; standard error says what and where */
+	COMMAND_USAGE = 2,  /* the command line is wrong; nothing was done */
+};
+
+/* Each is given its own name in argv[0]; getopt_long() starts afresh. */
+int demo_main(int argc, char **argv);
+int send_main(int argc, char **argv);
+int recv_main(int argc, char **argv);
+int bench_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
+
+#endif
