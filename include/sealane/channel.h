@@ -175,7 +175,7 @@ int sea_channel_take_orphan(struct sea_channel *channel, struct sea_message **re
 
 /**
  * Waits until every message of this process's own memory that was sent on this channel has been released,
- * and sends orphans again meanwhile (SEA_ORPHANS_RESEND).
+ * and every message has been taken by its receiver; sends orphans again meanwhile (SEA_ORPHANS_RESEND).
  * @return 0; -ETIMEDOUT; -EAGAIN (timeout 0); -EINTR; -ECANCELED; -EDEADLK; -EPERM; with SEA_ORPHANS_KEEP
  *         -EPIPE when there are orphans to take. Since 0.1.
  */

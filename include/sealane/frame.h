@@ -46,7 +46,7 @@ struct sea_frame_options {
  * @param ret_frame receives the frame; the caller seals or frees it
  * @param heap where its memory comes from
  * @param options sizes by class and flags; NULL for a frame that only refers to parts of other messages
- * @param timeout_ns how long to wait for memory while the heap is at its quota, here and at the seal; 0 not at all, -1 for ever
+ * @param timeout_ns how long to wait for memory while the heap is at its quota, here, as it grows, and at the seal; 0 not at all, -1 for ever
  * @return 0; -EINVAL; -E2BIG more than the quota could ever give; -ENOMEM; -ETIMEDOUT; -EINTR;
  *         -EMFILE (immutable frames); -EDEADLK; -EPERM in a forked child. Any thread. Since 0.1.
  */
@@ -63,7 +63,8 @@ struct sea_frame *sea_frame_free(struct sea_frame *frame);
  * @param alignment a power of two from 1 to 2 MiB; 0 means 64
  * @param ret_data receives where to write it; NULL for an empty part. Valid until the seal
  * @return the part's index; -EINVAL; -E2BIG beyond what was reserved (the frame stays as it was);
- *         -ENOMEM no memory to back it, or the heap is at its quota. Since 0.1.
+ *         -ENOMEM no memory to back it, or the heap is at its quota; -ETIMEDOUT, -EINTR waiting for it as long as
+ *         sea_frame_new() was told. Since 0.1.
  */
 int sea_frame_add(struct sea_frame *frame, size_t n_bytes, size_t alignment, void **ret_data);
 

@@ -96,9 +96,12 @@ uint64_t seai_random(void)
 	uint64_t number = 0;
 
 	while (getrandom(&number, sizeof(number), 0) != sizeof(number) || number == 0)
-		if (errno != EINTR && number == 0) /* no getrandom(): addresses, time and pid must do */
+		if (errno != EINTR && number == 0) {
+			/* No getrandom(): addresses, time and pid must do. */
 			number = (uint64_t)seai_now_ns() * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)getpid() << 32 ^
 			         (uint64_t)(uintptr_t)&number;
+			break;
+		}
 	return number;
 }
 

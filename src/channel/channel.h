@@ -52,6 +52,7 @@ struct sea_channel {
 #define SEAI_WAIT_DATA 1u
 #define SEAI_WAIT_ROOM 2u
 #define SEAI_WAIT_PEERS 4u
+#define SEAI_WAIT_TAKEN 8u /* that a receiver takes something out of its queue */
 
 static inline struct sea_channel *seai_channel_of(struct seai_endpoint *endpoint)
 {
@@ -85,6 +86,19 @@ static inline void seai_channel_update(struct sea_channel *channel)
 	/* acquire: pairs with the release of who put something on the list */
 	if (SEAI_UNLIKELY(atomic_load_explicit(&channel->has_changes, memory_order_acquire)))
 		seai_channel_update_slowly(channel);
+}
+
+/* So many messages without a sleep say that the peer's fences cost more than a membarrier now and then. */
+#define SEAI_N_AWAKE 256
+
+/* Notes that a link was used without a sleep; tells the peer when it need not fence any more. */
+static inline void seai_link_note_use(struct seai_link *link, uint64_t n)
+{
+	link->n_since_sleep += n;
+	if (SEAI_UNLIKELY(link->wants_fences && link->n_since_sleep > SEAI_N_AWAKE)) {
+		link->wants_fences = false;
+		atomic_store_explicit(&link->mine->wants_fences, 0, memory_order_relaxed);
+	}
 }
 
 /* Lets links go that have ended and hold nothing more to be received. */
@@ -131,6 +145,19 @@ int seai_channel_wait(struct sea_channel *channel, unsigned what, int64_t deadli
 /* Before -EAGAIN: makes sure that the descriptor becomes readable when there is something. Returns whether there is something now. */
 bool seai_channel_arm_for_poll(struct sea_channel *channel, unsigned what);
 
+/* Whether the peer is known to have an arena. */
+static inline bool seai_link_has_provided(const struct seai_link *link, uint64_t owner_id, uint32_t arena_id)
+{
+	const unsigned slot = arena_id % SEAI_LINK_N_PROVIDED;
+
+	return link->provided[slot].owner_id == owner_id && link->provided[slot].arena_id == arena_id;
+}
+
+/* A whole message of one block of another process, with everything prepared: the short road of forwarding. */
+bool seai_channel_can_hand_on(const struct seai_link *link, const struct sea_message *message);
+/* Hands it on. 0: consumed; -EAGAIN. */
+int seai_channel_hand_on(struct seai_link *link, struct sea_message *message);
+
 /* Puts a message of whatever memory into a link with room. 0; -EAGAIN; -EPIPE the link is of no use; -ENOMEM. The message is consumed on 0 if is_consumed. */
 int seai_channel_post_foreign(struct sea_channel *channel, struct seai_link *link, struct sea_message *message,
                               bool is_consumed);
@@ -142,7 +169,7 @@ int seai_channel_prepare(struct sea_channel *channel, struct seai_link *link, st
 int seai_channel_send_orphans(struct sea_channel *channel, int64_t deadline_ns);
 
 /* Fills the next slot of a link and publishes it; the caller rings. */
-void seai_link_publish(struct seai_link *link, const struct sea_message *message, uint16_t tokens);
+void seai_link_publish(struct seai_link *link, const struct sea_message *message, uint16_t tokens, uint16_t kind_flags);
 /* Rings if the peer sleeps and something was published since position `old`. */
 void seai_channel_ring(struct sea_channel *channel, struct seai_link *link, uint64_t old);
 

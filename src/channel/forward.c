@@ -342,7 +342,7 @@ int seai_channel_post_foreign(struct sea_channel *channel, struct seai_link *lin
 		return r;
 	}
 	SEAI_POINT("forward: granted, not published");
-	seai_link_publish(link, message, forward_tokens(&forward));
+	seai_link_publish(link, message, forward_tokens(&forward), 0);
 	SEAI_POINT("forward: published, owner not told");
 	forward_tell_published(&forward);
 	SEAI_POINT("forward: owner told, not let go");
@@ -351,5 +351,48 @@ int seai_channel_post_foreign(struct sea_channel *channel, struct seai_link *lin
 		forward_consume(&forward);
 	else if (is_consumed)
 		sea_message_unref(message);
+	return 0;
+}
+
+bool seai_channel_can_hand_on(const struct seai_link *link, const struct sea_message *message)
+{
+	const struct seai_attached *attached = message->refs[0].attached;
+
+	if (message->kind != SEAI_MESSAGE_SINGLE || !attached || message->ref.source_plus_1 || message->n_sources ||
+	    !seai_message_is_last_reference(message) || !atomic_load_explicit(&attached->owner, memory_order_relaxed))
+		return false;
+	return link->peer_id == attached->owner_id ||
+	       (link->introduced_owner_id == attached->owner_id &&
+	        seai_link_has_provided(link, attached->owner_id, attached->arena_id));
+}
+
+int seai_channel_hand_on(struct seai_link *link, struct sea_message *message)
+{
+	const struct seai_ref *ref = &message->ref;
+	struct seai_attached *attached = ref->attached;
+	bool is_to_owner = link->peer_id == attached->owner_id;
+
+	if (!is_to_owner) {
+		struct seai_conn *owner = atomic_load_explicit(&attached->owner, memory_order_relaxed);
+		uint64_t position = atomic_load_explicit(&link->out.position, memory_order_relaxed);
+		const struct seai_record record = {
+			.op = SEAI_RECORD_TRANSFER,
+			.has_token = ref->has_token,
+			.arena_id = ref->arena_id,
+			.block_id = ref->block_id,
+			.generation = ref->generation,
+			.target_id = link->peer_id,
+			.link_id = link->id,
+			.position = position,
+			.published = position,
+		};
+		int r = owner ? seai_records_write(owner, &record, 1, true) : 0;
+
+		if (r < 0 && r != -EOWNERDEAD)
+			return r;
+	}
+	seai_link_publish(link, message, ref->has_token ? SEAI_TOKEN_BIT(0) : 0, is_to_owner ? SEAI_DESCRIPTOR_GIVEN : 0);
+	seai_attached_give(message->session, attached, 1);
+	seai_message_put(message);
 	return 0;
 }

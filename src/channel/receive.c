@@ -35,6 +35,7 @@ static int receive_from_link(struct sea_channel *channel, struct seai_link *link
 		                      atomic_load_explicit(&link->in.position, memory_order_relaxed) + 1, memory_order_relaxed);
 	}
 	if (n_passed) {
+		seai_link_note_use(link, n_passed);
 		atomic_store_explicit(&link->in.position,
 		                      atomic_load_explicit(&link->in.position, memory_order_relaxed) - n_passed,
 		                      memory_order_relaxed);

@@ -19,7 +19,8 @@
 /* Messages that become visible together, at most: enough to spread the price, few enough not to be late. */
 #define SEND_N_AT_ONCE 64
 
-static inline void link_fill(struct seai_link *link, uint64_t position, const struct sea_message *message, uint16_t tokens)
+static inline void link_fill(struct seai_link *link, uint64_t position, const struct sea_message *message, uint16_t tokens,
+                             uint16_t kind_flags)
 {
 	struct seai_descriptor *slot = &link->out.slots[position & link->out.mask];
 
@@ -40,7 +41,7 @@ static inline void link_fill(struct seai_link *link, uint64_t position, const st
 	SEAI_POINT("publish: descriptor half written");
 	slot->tag = message->tag;
 	slot->n_parts = message->n_parts;
-	slot->kind = message->kind;
+	slot->kind = message->kind | kind_flags;
 	/* The line after the next: taken from the receiver's cache while there is still other work. */
 	seai_prefetch_for_write(&link->out.slots[(position + 2) & link->out.mask]);
 }
@@ -53,11 +54,11 @@ static inline void link_show(struct seai_link *link, uint64_t position)
 	atomic_store_explicit(&link->out.slots[position & link->out.mask].sequence, position + 1, memory_order_release);
 }
 
-void seai_link_publish(struct seai_link *link, const struct sea_message *message, uint16_t tokens)
+void seai_link_publish(struct seai_link *link, const struct sea_message *message, uint16_t tokens, uint16_t kind_flags)
 {
 	uint64_t position = atomic_load_explicit(&link->out.position, memory_order_relaxed);
 
-	link_fill(link, position, message, tokens);
+	link_fill(link, position, message, tokens, kind_flags);
 	atomic_store_explicit(&link->out.position, position + 1, memory_order_relaxed);
 	link_show(link, position);
 }
@@ -67,8 +68,7 @@ void seai_channel_ring(struct sea_channel *channel, struct seai_link *link, uint
 	uint64_t new = atomic_load_explicit(&link->out.position, memory_order_relaxed), want;
 
 	SEAI_POINT("publish: shown, not rung");
-	seai_fence_light(link->asymmetric);
-	want = atomic_load_explicit(&link->theirs->want_data, memory_order_relaxed);
+	want = seai_link_read_want(link, &link->theirs->want_data);
 	if (SEAI_UNLIKELY(want - old < new - old)) {
 		seai_doorbell_ring(link->bell_out_fd);
 		seai_count(&channel->n_doorbells, 1);
@@ -88,19 +88,12 @@ static struct seai_link *send_pick(struct sea_channel *channel)
 	return NULL;
 }
 
-static inline bool link_has_provided(const struct seai_link *link, uint64_t owner_id, uint32_t arena_id)
-{
-	const unsigned slot = arena_id % SEAI_LINK_N_PROVIDED;
-
-	return link->provided[slot].owner_id == owner_id && link->provided[slot].arena_id == arena_id;
-}
-
 /* Whether a message is all of one block of this process's own, in an arena the peer has: the short road. */
 static inline bool send_is_plain(const struct sea_channel *channel, const struct seai_link *link,
                                  const struct sea_message *message)
 {
 	return message->n_blocks == 1 && message->ref.block && !message->ref.source_plus_1 && message->n_sources == 0 &&
-	       link_has_provided(link, channel->session->id, message->ref.arena_id);
+	       seai_link_has_provided(link, channel->session->id, message->ref.arena_id);
 }
 
 /* Notes the hold and fills a slot. Books lock held. -EPIPE: the peer is dead; -ENOMEM. Does not consume the message. */
@@ -117,7 +110,7 @@ static inline int send_fill_plain(struct sea_channel *channel, struct seai_link 
 		return r;
 	seai_ledger_set_sent(block, message, channel->account);
 	SEAI_POINT("send: held, no descriptor");
-	link_fill(link, position, message, SEAI_TOKEN_BIT(0));
+	link_fill(link, position, message, SEAI_TOKEN_BIT(0), 0);
 	return 0;
 }
 
@@ -165,15 +158,24 @@ static int send_promote(struct sea_channel *channel, struct sea_message *message
 static int send_slowly(struct sea_channel *channel, struct seai_link *link, struct sea_message **message, bool is_consumed)
 {
 	uint64_t old = atomic_load_explicit(&link->out.position, memory_order_relaxed);
-	int r = send_promote(channel, *message);
+	int r;
 
+	if (is_consumed && seai_channel_can_hand_on(link, *message)) {
+		r = seai_channel_hand_on(link, *message);
+		if (r < 0)
+			return r;
+		*message = NULL;
+		seai_channel_ring(channel, link, old);
+		return 0;
+	}
+	r = send_promote(channel, *message);
 	if (r < 0)
 		return r;
 	r = seai_channel_prepare(channel, link, *message);
 	if (r < 0)
 		return r;
 	if ((*message)->kind == SEAI_MESSAGE_INLINE && (*message)->n_sources == 0) {
-		seai_link_publish(link, *message, 0);
+		seai_link_publish(link, *message, 0, 0);
 		if (is_consumed)
 			*message = sea_message_unref(*message);
 	} else if (send_is_plain(channel, link, *message)) {
@@ -243,8 +245,10 @@ static size_t send_run(struct sea_channel *channel, struct seai_link *link, stru
 		if (n)
 			link_show(link, old);
 	}
-	if (n)
+	if (n) {
 		seai_channel_ring(channel, link, old);
+		seai_link_note_use(link, n);
+	}
 	for (size_t i = 0; i < n; i++) {
 		struct sea_message *message = SEAI_TAKE(messages[i]);
 

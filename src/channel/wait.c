@@ -27,6 +27,10 @@ static bool wait_is_over(struct sea_channel *channel, unsigned what)
 			return true;
 		if (what & SEAI_WAIT_ROOM && seai_link_can_send(channel->links[i]))
 			return true;
+		if (what & SEAI_WAIT_TAKEN && channel->links[i]->out.capacity &&
+		    atomic_load_explicit(&channel->links[i]->out.theirs->tail, memory_order_acquire) !=
+		            channel->links[i]->out.tail_cached)
+			return true;
 	}
 	return false;
 }
@@ -57,30 +61,40 @@ static void wait_drain(struct sea_channel *channel)
 		}
 }
 
-/* Asks all peers to ring, then fences. Whoever publishes afterwards sees it; what was published before is seen by the look that follows. */
+/*
+ * Asks all peers to ring, then fences. Whoever publishes afterwards sees it; what was published before is seen by the look that follows.
+ *
+ * The first sleep after a time of business pays for the order with a membarrier, which interrupts the peer; with it the
+ * peers are asked to fence for themselves, so that the sleeps that follow cost next to nothing. seai_link_note_use() takes that back.
+ */
 static void wait_arm(struct sea_channel *channel, unsigned what)
 {
-	bool asymmetric = false, has_news = false;
+	bool needs_membarrier = false, has_news = false;
 
 	for (uint32_t i = 0; i < channel->n_links; i++) {
 		struct seai_link *link = channel->links[i];
 		uint64_t position = atomic_load_explicit(&link->in.position, memory_order_relaxed);
 
+		link->n_since_sleep = 0;
 		if (what & SEAI_WAIT_DATA && link->n_slots_theirs && link->armed_data != position) {
 			link->armed_data = position;
 			atomic_store_explicit(&link->mine->want_data, position, memory_order_relaxed);
 			has_news = true;
 		}
-		if (what & SEAI_WAIT_ROOM && link->out.capacity && link->armed_room != link->out.tail_cached) {
+		if (what & (SEAI_WAIT_ROOM | SEAI_WAIT_TAKEN) && link->out.capacity && link->armed_room != link->out.tail_cached) {
 			link->armed_room = link->out.tail_cached;
 			atomic_store_explicit(&link->mine->want_room, link->out.tail_cached, memory_order_relaxed);
 			has_news = true;
 		}
-		asymmetric |= link->asymmetric;
+		if (link->asymmetric && !link->wants_fences) {
+			link->wants_fences = true;
+			atomic_store_explicit(&link->mine->wants_fences, 1, memory_order_relaxed);
+			needs_membarrier = true;
+		}
 	}
 	/* What is armed already was fenced when it was. */
-	if (has_news)
-		seai_fence_heavy(asymmetric);
+	if (has_news || needs_membarrier)
+		seai_fence_heavy(needs_membarrier);
 }
 
 bool seai_channel_arm_for_poll(struct sea_channel *channel, unsigned what)

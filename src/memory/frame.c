@@ -179,7 +179,7 @@ static inline int frame_reserve_part(struct sea_frame *frame)
 }
 
 /* Backs a class's block up to n_bytes and some more, so that few parts pay for it. */
-static int frame_back(struct seai_frame_class *class, uint64_t n_bytes)
+static int frame_back(const struct sea_frame *frame, struct seai_frame_class *class, uint64_t n_bytes)
 {
 	uint64_t ahead = n_bytes / 8 > FRAME_BACK_AHEAD_N_BYTES ? n_bytes / 8 : FRAME_BACK_AHEAD_N_BYTES;
 	uint64_t capacity = seai_block_capacity(class->block);
@@ -190,8 +190,8 @@ static int frame_back(struct seai_frame_class *class, uint64_t n_bytes)
 		wanted = capacity;
 	r = seai_block_back(class->block, wanted);
 	if (r == -EAGAIN || r == -ENOMEM)
-		r = seai_block_back(class->block, n_bytes);
-	return r == -EAGAIN ? -ENOMEM : r;
+		r = seai_back_wait(class->block, n_bytes, frame->timeout_ns);
+	return r;
 }
 
 int sea_frame_add_to(struct sea_frame *frame, unsigned layout_class, size_t n_bytes, size_t alignment, void **ret_data)
@@ -227,7 +227,7 @@ int sea_frame_add_to(struct sea_frame *frame, unsigned layout_class, size_t n_by
 	if (n_bytes > class->n_max || start > class->n_max - n_bytes)
 		return -E2BIG;
 	if (SEAI_UNLIKELY(start + n_bytes > class->block->n_backed)) {
-		r = frame_back(class, start + n_bytes);
+		r = frame_back(frame, class, start + n_bytes);
 		if (r < 0)
 			return r;
 	}

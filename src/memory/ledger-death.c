@@ -187,8 +187,11 @@ void seai_ledger_apply_to_dead(struct sea_session *session, uint32_t holder, con
 
 	if (!hold || record->op == SEAI_RECORD_SHARE)
 		return;
-	/* The work went to a process that is dead: it comes back to who sent it in the first place. */
-	if (record->has_token && hold->n_tokens)
+	/*
+	 * The work went to a process that is dead: it comes back to who sent it in the first place. Dropped work does not: its
+	 * product comes back to the forwarder that made it, as it would if the target had died a moment later.
+	 */
+	if (record->op == SEAI_RECORD_TRANSFER && record->has_token && hold->n_tokens)
 		seai_ledger_orphan(session, block);
 	seai_block_take_one(block, hold, record->has_token);
 	seai_block_free_if_unheld(session, block);

@@ -452,7 +452,7 @@ bool seai_ledger_take_returned(struct sea_session *session, uint32_t arena_id, u
 	return true;
 }
 
-bool seai_ledger_take_sent_to_self(struct sea_session *session, uint32_t holder, uint32_t arena_id, uint32_t block_id,
+bool seai_ledger_take_given(struct sea_session *session, uint32_t holder, uint32_t arena_id, uint32_t block_id,
                                    uint64_t generation, struct seai_block **ret_block)
 {
 	struct seai_block *block = seai_ledger_find_block(session, arena_id, block_id, generation);

@@ -180,8 +180,11 @@ void seai_ledger_settle(struct sea_session *session, struct seai_settlement *set
 bool seai_ledger_take_returned(struct sea_session *session, uint32_t arena_id, uint32_t block_id, uint64_t generation,
                                struct seai_block **ret_block);
 
-/* A block that this process sent over a link to itself is received: the hold of that holder, itself, becomes its own. */
-bool seai_ledger_take_sent_to_self(struct sea_session *session, uint32_t holder, uint32_t arena_id, uint32_t block_id,
+/*
+ * A block came back to its owner by a descriptor that is a grant, or over a link of this process to itself: the hold of the sender becomes this
+ * process's own. False: the sender has none, or not yet.
+ */
+bool seai_ledger_take_given(struct sea_session *session, uint32_t holder, uint32_t arena_id, uint32_t block_id,
                                    uint64_t generation, struct seai_block **ret_block);
 
 /* If the block is the head of a message that was sent: the message comes back to its channel, with holds of its own. */

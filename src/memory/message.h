@@ -146,6 +146,12 @@ enum seai_allocation {
 int seai_allocate_wait(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignment, enum seai_allocation kind,
                        struct seai_block **blocks, size_t n_blocks, int64_t timeout_ns);
 
+/*
+ * Backs the first n_bytes of a block that the caller alone holds, and waits for room under the quota if need be. 0; -ENOMEM (timeout 0, or the kernel
+ * has none); -ETIMEDOUT; -EINTR; -EDEADLK. No lock held.
+ */
+int seai_back_wait(struct seai_block *block, uint64_t n_bytes, int64_t timeout_ns);
+
 /* Waits until memory_epoch is no longer `epoch`: something was released. 0, -ETIMEDOUT, -EINTR, -EDEADLK. No lock held. */
 int seai_wait_for_release(struct sea_session *session, uint32_t epoch, int64_t deadline_ns);
 

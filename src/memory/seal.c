@@ -168,9 +168,9 @@ static int seal_place_table(struct seal *seal)
 		n_wanted = start + seal_table_n_bytes(frame, seal->n_blocks);
 		if (n_wanted <= seai_block_capacity(class->block)) {
 			if (!seai_block_is_backed(class->block, n_wanted)) {
-				r = seai_block_back(class->block, n_wanted);
+				r = seai_back_wait(class->block, n_wanted, frame->timeout_ns);
 				if (r < 0)
-					return r == -EAGAIN ? -ENOMEM : r;
+					return r;
 			}
 			seal->table_offset = class->block->offset + start;
 			seal->n_table_bytes = n_wanted - start;
@@ -183,9 +183,9 @@ static int seal_place_table(struct seal *seal)
 	if (r < 0)
 		return r;
 	if (!seai_block_is_backed(seal->tail, n_wanted)) {
-		r = seai_block_back(seal->tail, n_wanted);
+		r = seai_back_wait(seal->tail, n_wanted, frame->timeout_ns);
 		if (r < 0)
-			return r == -EAGAIN ? -ENOMEM : r;
+			return r;
 	}
 	seal->head = seal->tail;
 	r = seal_number_blocks(seal);

@@ -76,12 +76,52 @@ static int allocate_back(struct sea_session *session, struct seai_block **blocks
 	return n_backed ? n_backed : error;
 }
 
+/*
+ * Between two tries: asks holders to ring, reads what they wrote meanwhile, sleeps. 0: try again; else an error. epoch: from before the try
+ * that failed; *deadline_ns: 0 before the first wait.
+ */
+static int wait_between(struct sea_heap *heap, uint32_t epoch, int64_t timeout_ns, int64_t *deadline_ns)
+{
+	struct sea_session *session = heap->session;
+
+	if (timeout_ns == 0)
+		return -ENOMEM;
+	if (*deadline_ns == 0)
+		*deadline_ns = seai_deadline(timeout_ns);
+	{
+		SEAI_LOCKED(&session->books, books);
+		heap->n_waits++;
+		session->hooks->arm(session);
+		/* What came between the look and the arming. */
+		if (session->hooks->drain(session))
+			return 0;
+	}
+	return seai_wait_for_release(session, epoch, *deadline_ns);
+}
+
+int seai_back_wait(struct seai_block *block, uint64_t n_bytes, int64_t timeout_ns)
+{
+	struct sea_heap *heap = block->arena->heap;
+	struct sea_session *session = heap->session;
+	int64_t deadline_ns = 0;
+
+	for (;;) {
+		uint32_t epoch = atomic_load_explicit(&session->memory_epoch, memory_order_acquire);
+		int r = seai_block_back(block, n_bytes);
+
+		if (r != -EAGAIN)
+			return r;
+		r = wait_between(heap, epoch, timeout_ns, &deadline_ns);
+		if (r < 0)
+			return r;
+	}
+}
+
 int seai_allocate_wait(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignment, enum seai_allocation kind,
                        struct seai_block **blocks, size_t n_blocks, int64_t timeout_ns)
 {
 	struct sea_session *session = heap->session;
 	int64_t deadline_ns = 0;
-	bool has_waited = false;
 
 	for (;;) {
 		uint32_t epoch;
@@ -104,21 +144,7 @@ int seai_allocate_wait(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignme
 		}
 		if (r != -EAGAIN)
 			return r;
-		if (timeout_ns == 0)
-			return -ENOMEM;
-		if (!has_waited) {
-			deadline_ns = seai_deadline(timeout_ns);
-			has_waited = true;
-		}
-		{
-			SEAI_LOCKED(&session->books, books);
-			heap->n_waits++;
-			session->hooks->arm(session);
-			/* What came between the look and the arming. */
-			if (session->hooks->drain(session))
-				continue;
-		}
-		r = seai_wait_for_release(session, epoch, deadline_ns);
+		r = wait_between(heap, epoch, timeout_ns, &deadline_ns);
 		if (r < 0)
 			return r;
 	}

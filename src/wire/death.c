@@ -130,6 +130,9 @@ static void wire_bury_one(struct seai_wire *wire, struct seai_conn *conn)
 	}
 	{
 		SEAI_LOCKED(&session->books, books);
+		for (struct seai_link *link = seai_link_first(wire); link; link = link->next)
+			if (link->peer_id == peer_id && link->holder == holder)
+				seai_link_take_given(link);
 		seai_ledger_drop_holder(session, holder);
 	}
 	SEAI_POINT("death: holds dropped");

@@ -89,6 +89,10 @@ static void fork_child(void)
 		wire->wake_fd = seai_close(wire->wake_fd);
 		session->done_fd = seai_close(session->done_fd);
 		wire->has_thread = false;
+		/* Taken in fork_prepare(); a call here that has no error to return may take them again. */
+		atomic_store(&wire->finished_lock.word, 0);
+		atomic_store(&session->books.word, 0);
+		atomic_store(&wire->control.word, 0);
 	}
 	/* The child may open sessions of its own. */
 	fork_n_sessions = 0;

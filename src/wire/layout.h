@@ -41,7 +41,9 @@ struct seai_side {
 	 */
 	_Atomic uint64_t want_data;
 	_Atomic uint64_t want_room;
-	uint64_t pad_1[6];
+	/* The maker sleeps often just now: whoever rings is to execute a full fence before it reads the two above. */
+	_Atomic uint64_t wants_fences;
+	uint64_t pad_1[5];
 };
 static_assert(sizeof(struct seai_side) == 192, "layout");
 static_assert(offsetof(struct seai_side, n_slots) == 12, "layout");
@@ -50,6 +52,7 @@ static_assert(offsetof(struct seai_side, link_id) == 24, "layout");
 static_assert(offsetof(struct seai_side, tail) == 64, "layout");
 static_assert(offsetof(struct seai_side, want_data) == 128, "layout");
 static_assert(offsetof(struct seai_side, want_room) == 136, "layout");
+static_assert(offsetof(struct seai_side, wants_fences) == 144, "layout");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "lock-free 64-bit atomics");
 
 /* One message. sequence is position + 1 once it is published; the receiver looks at nothing else to learn of it. */
@@ -68,9 +71,15 @@ struct seai_descriptor {
 	};
 	uint64_t tag;
 	uint32_t n_parts;
-	uint16_t kind; /* enum seai_message_kind */
+	uint16_t kind; /* enum seai_message_kind, and SEAI_DESCRIPTOR_GIVEN */
 	uint16_t n_inline; /* of an inline one; else SEAI_TOKEN_ bits */
 };
+
+/*
+ * A single block that goes back to its owner whole: the descriptor is the grant. The owner turns the sender's hold into its own when it
+ * takes the message, or when the sender has died; no record is needed.
+ */
+#define SEAI_DESCRIPTOR_GIVEN 0x100u
 
 /* Bit i: the hold of table block i has its token; the last bit stands for all further ones. */
 #define SEAI_TOKEN_N 15u

@@ -19,6 +19,9 @@
 #include "wire/side.h"
 #include "wire/take.h"
 
+/* More than channels that two processes have with each other: a peer that opens without end would take all our descriptors. */
+#define LINK_N_PER_CONN_MAX 1024u
+
 struct seai_link *seai_link_first(struct seai_wire *wire)
 {
 	return wire->links;
@@ -241,6 +244,10 @@ void seai_link_on_open(struct seai_conn *conn, const struct seai_control *contro
 		refusal.link.error = EPROTOTYPE;
 		endpoint = NULL;
 	}
+	if (endpoint && conn->n_links >= LINK_N_PER_CONN_MAX) {
+		refusal.link.error = EMFILE;
+		endpoint = NULL;
+	}
 	/* A pair has one peer at a time. */
 	if (endpoint && endpoint->pattern == SEA_PAIR && endpoint->n_links) {
 		refusal.link.error = EBUSY;
@@ -352,7 +359,7 @@ void seai_link_on_refuse(struct seai_conn *conn, const struct seai_control *cont
 /* Gives back what a link still has to be received, when no channel is there to receive it. */
 static void link_return_rest(struct seai_link *link)
 {
-	struct seai_lookup lookup = { 0 };
+	struct seai_lookup lookup = { .has_control = true };
 
 	if (!link->theirs || !link->n_slots_theirs)
 		return;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/fence.h"
 #include "wire/layout.h"
 #include "wire/wire.h"
 
@@ -80,7 +81,9 @@ struct seai_link {
 	uint64_t peer_id;
 	uint32_t holder;                /* the peer in the ledger */
 	_Atomic uint32_t state;
-	bool asymmetric;
+	bool asymmetric;                /* both processes can membarrier: fences are the sleeper's business */
+	bool wants_fences;              /* as told to the peer, in mine->wants_fences (channel's thread) */
+	uint64_t n_since_sleep;         /* messages sent or received since this end slept last (channel's thread) */
 	bool is_initiator;
 	bool is_listed;                 /* among the channel's links (channel's thread) */
 	int bell_out_fd;                /* we ring */
@@ -92,6 +95,7 @@ struct seai_link {
 		uint32_t arena_id;
 	} provided[SEAI_LINK_N_PROVIDED];
 	uint64_t introduced_owner_id;
+	uint64_t given_position; /* own blocks given back before this position are in the books as such (books lock) */
 	struct seai_link *next_change;  /* in the channel's list of changes */
 	bool is_changed;                /* it is in that list (channel's lock) */
 	bool is_finished;               /* the channel has let it go (channel's lock) */
@@ -99,6 +103,18 @@ struct seai_link {
 	struct seai_link *next;         /* in the wire's list, or among the finished */
 	uint64_t forget_mark;           /* the peer's head when it said forget */
 };
+
+/*
+ * After something was published: what the peer wants to be rung for. By default the fence that this needs is the sleeper's (base/fence.h); a
+ * peer that sleeps often asks for ours instead, which is cheaper for both then.
+ */
+static inline uint64_t seai_link_read_want(const struct seai_link *link, const _Atomic uint64_t *want)
+{
+	seai_fence_light(link->asymmetric);
+	if (atomic_load_explicit(&link->theirs->wants_fences, memory_order_relaxed))
+		atomic_thread_fence(memory_order_seq_cst);
+	return atomic_load_explicit(want, memory_order_relaxed);
+}
 
 /* The service thread's side of the handshake. */
 int seai_link_open(struct seai_conn *conn, struct seai_target *target);
@@ -121,6 +137,8 @@ void seai_link_finish(struct seai_link *link);
 void seai_link_destroy(struct seai_link *link);
 /* Frees what seai_link_finish() put aside. Control held. */
 void seai_link_free_finished(struct seai_wire *wire);
+/* The peer is dead: its holds of own blocks that stand unread in its ring as given back become this process's. Books lock held. */
+void seai_link_take_given(struct seai_link *link);
 /* Position up to which the peer has published, seen from here. */
 uint64_t seai_link_head(const struct seai_link *link);
 

@@ -121,6 +121,11 @@ static void service_handle(struct seai_wire *wire, const struct epoll_event *eve
 
 	if (event->data.ptr == &wire->wake_fd) {
 		(void)!read(wire->wake_fd, &(uint64_t){ 0 }, sizeof(uint64_t));
+		/*
+		 * After the read, or a poke between the two would be read away and silence all that follow it. One that still
+		 * finds the flag set need not write: acquire makes what it is about visible to the work that comes next.
+		 */
+		atomic_exchange_explicit(&wire->is_poked, false, memory_order_acq_rel);
 		return;
 	}
 	if (event->data.ptr == &wire->listen_fd) {
@@ -203,8 +208,6 @@ static void *service_main(void *argument)
 		/* Milliseconds do: what has to be exact is not waited for here. */
 		n = epoll_wait(wire->epoll_fd, events, 64,
 		               wait_ns < 0 ? -1 : (int)((wait_ns + SEAI_NS_PER_MS - 1) / SEAI_NS_PER_MS));
-		atomic_store_explicit(&wire->is_poked, false, memory_order_release);
-		atomic_thread_fence(memory_order_seq_cst);
 		SEAI_LOCKED(&wire->control, control);
 		for (int i = 0; i < n; i++)
 			service_handle(wire, &events[i]);

@@ -50,13 +50,14 @@ static int lookup_slowly(struct seai_link *link, struct seai_lookup *lookup, uin
 	if (!lookup->has_control)
 		seai_lock_take(&wire->control);
 	attached = seai_attachment_find(wire, owner_id, arena_id);
-	if (!attached) {
+	if (!attached && !lookup->has_control) {
 		/* It was sent before the descriptor, so it is in the socket by now, if the peer is honest. */
 		seai_conn_read(link->conn);
 		attached = seai_attachment_find(wire, owner_id, arena_id);
 	}
 	is_open = link->conn->state == SEAI_CONN_OPEN;
-	if (!attached && is_open) {
+	/* Who has the control lock may be walking over the links, which reading can free; it comes again after the peer's CLOSE. */
+	if (!attached && !lookup->has_control && is_open) {
 		/* It came when this process had no descriptor or map left. */
 		struct seai_control control = { .type = SEAI_CONTROL_RESEND };
 
@@ -111,28 +112,54 @@ static inline void lookup_hold(struct seai_lookup *lookup, struct seai_attached 
 }
 
 /* The hold of an own block that a descriptor hands to this process. Books lock held. */
-static bool take_from_books(const struct seai_link *link, const struct seai_block_name *name, struct seai_block **ret_block)
+static bool take_from_books(struct seai_link *link, const struct seai_block_name *name, bool is_given,
+                            struct seai_block **ret_block)
 {
 	struct sea_session *session = link->conn->wire->session;
 
 	if (seai_ledger_take_returned(session, name->arena_id, name->block_id, name->generation, ret_block))
 		return true;
-	/* A process that is connected to itself sent it directly, without a grant. */
-	return link->peer_id == session->id && seai_ledger_take_sent_to_self(session, link->holder, name->arena_id,
-	                                                                      name->block_id, name->generation, ret_block);
+	/* The descriptor itself is the grant, or this process is connected to itself and sent it directly. */
+	if ((!is_given && link->peer_id != session->id) ||
+	    !seai_ledger_take_given(session, link->holder, name->arena_id, name->block_id, name->generation, ret_block))
+		return false;
+	link->given_position = atomic_load_explicit(&link->in.position, memory_order_relaxed) + 1;
+	return true;
+}
+
+void seai_link_take_given(struct seai_link *link)
+{
+	struct sea_session *session = link->conn->wire->session;
+	uint64_t position = atomic_load_explicit(&link->in.position, memory_order_relaxed);
+
+	if (!link->theirs || !link->n_slots_theirs)
+		return;
+	if (position < link->given_position)
+		position = link->given_position;
+	for (uint32_t i = 0; i < link->n_slots_theirs; i++, position++) {
+		const struct seai_descriptor *slot = &link->in.slots[position & link->in.mask];
+		struct seai_block *block;
+
+		if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != position + 1)
+			break;
+		if (slot->kind == (SEAI_MESSAGE_SINGLE | SEAI_DESCRIPTOR_GIVEN) && slot->owner_id == session->id &&
+		    seai_ledger_take_given(session, link->holder, slot->arena_id, slot->block_id, slot->generation, &block))
+			block->n_returned++;
+	}
+	link->given_position = position;
 }
 
 /* A block that came back to its owner: there is a grant for it in the ledger, or will be as soon as it is read. */
-static int take_own(struct seai_link *link, const struct seai_block_name *name, struct seai_ref *ref)
+static int take_own(struct seai_link *link, const struct seai_block_name *name, bool is_given, struct seai_ref *ref)
 {
 	struct sea_session *session = link->conn->wire->session;
 	struct seai_block *block;
 	SEAI_LOCKED(&session->books, books);
 
-	if (!take_from_books(link, name, &block)) {
+	if (!take_from_books(link, name, is_given, &block)) {
 		/* Its grant was published before its descriptor. */
 		seai_records_drain(session);
-		if (!take_from_books(link, name, &block))
+		if (!take_from_books(link, name, is_given, &block))
 			return atomic_load_explicit(&session->wire->has_stuck, memory_order_relaxed) ? -EAGAIN : -EBADMSG;
 	}
 	*ref = (struct seai_ref){
@@ -186,7 +213,7 @@ static int take_single(struct seai_link *link, struct seai_lookup *lookup, const
 		.generation = descriptor->generation,
 	};
 	bool is_own = name.owner_id == link->conn->wire->session->id;
-	int r = is_own ? take_own(link, &name, &message->ref) : take_foreign(link, lookup, &name, &message->ref);
+	int r = is_own ? take_own(link, &name, descriptor->kind & SEAI_DESCRIPTOR_GIVEN, &message->ref) : take_foreign(link, lookup, &name, &message->ref);
 
 	if (SEAI_UNLIKELY(r < 0))
 		return r;
@@ -262,7 +289,7 @@ static int take_table(struct seai_link *link, struct seai_lookup *lookup, const 
 		if (ref->attached)
 			continue;
 		name = (struct seai_block_name){ own_id, ref->arena_id, ref->block_id, ref->generation };
-		r = take_own(link, &name, ref);
+		r = take_own(link, &name, false, ref);
 		if (r < 0) {
 			take_undo_own(message->session, message->refs, i);
 			return r;
@@ -301,6 +328,7 @@ int seai_link_take(struct seai_link *link, struct seai_lookup *lookup, struct se
 	message->sender_id = link->peer_id;
 	message->n_parts = descriptor.n_parts;
 	switch (descriptor.kind) {
+	case SEAI_MESSAGE_SINGLE | SEAI_DESCRIPTOR_GIVEN:
 	case SEAI_MESSAGE_SINGLE: r = take_single(link, lookup, &descriptor, message); break;
 	case SEAI_MESSAGE_TABLE: r = take_table(link, lookup, &descriptor, message); break;
 	case SEAI_MESSAGE_INLINE:
@@ -332,8 +360,7 @@ void seai_link_advance(struct seai_link *link, uint64_t n)
 	SEAI_POINT("receive: passed, tail not published");
 	atomic_store_explicit(&link->mine->tail, old + n, memory_order_release);
 	SEAI_POINT("receive: tail published, not rung");
-	seai_fence_light(link->asymmetric);
-	want = atomic_load_explicit(&link->theirs->want_room, memory_order_relaxed);
+	want = seai_link_read_want(link, &link->theirs->want_room);
 	if (SEAI_UNLIKELY(want - old < n))
 		seai_doorbell_ring(link->bell_out_fd);
 }
