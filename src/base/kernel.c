@@ -145,42 +145,52 @@ static uint64_t kernel_read_limit(const char *path)
 	return end == text || errno ? UINT64_MAX : (uint64_t)number;
 }
 
-/* The tightest memory.max from this process's cgroup (v2) up to the root. */
+/* The tightest limit of a cgroup and those above it. group is cut on the way. */
+static uint64_t kernel_walk_limit(const char *root, char *group, const char *file)
+{
+	uint64_t limit = UINT64_MAX;
+	char path[4400];
+
+	for (;;) {
+		char *slash = strrchr(group, '/');
+		uint64_t here;
+
+		snprintf(path, sizeof(path), "%s%s/%s", root, strcmp(group, "/") == 0 ? "" : group, file);
+		here = kernel_read_limit(path);
+		if (here < limit)
+			limit = here;
+		if (!slash || group[0] == 0)
+			return limit;
+		*slash = 0;
+	}
+}
+
+/* The tightest memory limit of this process's cgroups; on a hybrid machine memory may be in the old hierarchy or in the new. */
 static uint64_t kernel_cgroup_limit(void)
 {
-	char line[4096] = "";
-	char path[4200];
-	char *group, *slash;
+	char line[4096];
 	uint64_t limit = UINT64_MAX;
 	FILE *file = fopen("/proc/self/cgroup", "re");
 
 	if (!file)
 		return limit;
-	while (fgets(line, sizeof(line), file))
-		if (strncmp(line, "0::", 3) == 0)
-			break;
-	fclose(file);
-	if (strncmp(line, "0::/", 4) != 0) {
-		uint64_t v1 = kernel_read_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+	while (fgets(line, sizeof(line), file)) {
+		char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+		uint64_t here = UINT64_MAX;
 
-		return v1;
-	}
-	group = line + 3;
-	group[strcspn(group, "\n")] = 0;
-	for (;;) {
-		uint64_t here;
-
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", strcmp(group, "/") == 0 ? "" : group);
-		here = kernel_read_limit(path);
+		if (!group)
+			continue;
+		*group++ = 0;
+		group[strcspn(group, "\n")] = 0;
+		if (controllers[1] == 0)
+			here = kernel_walk_limit("/sys/fs/cgroup", group, "memory.max");
+		else if (strcmp(controllers + 1, "memory") == 0)
+			here = kernel_walk_limit("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
 		if (here < limit)
 			limit = here;
-		slash = strrchr(group, '/');
-		if (!slash || slash == group)
-			break;
-		*slash = 0;
 	}
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/memory.max");
-	return kernel_read_limit(path) < limit ? kernel_read_limit(path) : limit;
+	fclose(file);
+	return limit;
 }
 
 uint64_t seai_default_quota(void)

@@ -258,7 +258,7 @@ static int forward_hold_own(struct forward *forward, uint32_t *ret_n_held)
 	int r = 0;
 	SEAI_LOCKED(&session->books, books);
 
-	if (!seai_ledger_is_alive(session->ledger, forward->link->holder))
+	if (!seai_ledger_is_alive_as(session->ledger, forward->link->holder, forward->link->peer_id))
 		return -EPIPE;
 	for (i = 0; i < message->n_blocks && r == 0; i++)
 		if (message->refs[i].block)

@@ -103,7 +103,7 @@ static inline int send_fill_plain(struct sea_channel *channel, struct seai_link 
 	struct seai_block *block = message->ref.block;
 	int r;
 
-	if (SEAI_UNLIKELY(!seai_ledger_is_alive(channel->session->ledger, link->holder)))
+	if (SEAI_UNLIKELY(!seai_ledger_is_alive_as(channel->session->ledger, link->holder, link->peer_id)))
 		return -EPIPE;
 	r = seai_ledger_hold(block, link->holder, true);
 	if (SEAI_UNLIKELY(r < 0))

@@ -62,7 +62,7 @@ int seai_attached_new(struct seai_attached **ret_attached, const struct sea_sess
 	/* F_GET_SEALS fails for anything that is not a memfd; without a write seal the sender, or anybody who has the file, could change it. */
 	if (seals < 0 || (seals & wanted) != wanted || !(seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		return -EBADMSG;
-	if (fstat(*fd, &stat) < 0 || stat.st_size < (off_t)SEAI_CHUNK_N_BYTES)
+	if (fstat(*fd, &stat) < 0 || stat.st_size < (off_t)SEAI_CHUNK_N_BYTES || (uint64_t)stat.st_size % seai_page_n_bytes())
 		return -EBADMSG;
 	attached = calloc(1, sizeof(*attached));
 	if (!attached)

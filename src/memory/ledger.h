@@ -140,6 +140,12 @@ static inline bool seai_ledger_is_alive(const struct seai_ledger *ledger, uint32
 	return holder < ledger->n_holders && ledger->holders[holder].in_use && !ledger->holders[holder].dead;
 }
 
+/* The same, and still that process: an index is used again after a death. */
+static inline bool seai_ledger_is_alive_as(const struct seai_ledger *ledger, uint32_t holder, uint64_t id)
+{
+	return seai_ledger_is_alive(ledger, holder) && ledger->holders[holder].id == id;
+}
+
 /* One more hold of a block for a holder that is alive, with or without a token. 0; -ENOMEM; -E2BIG. */
 int seai_ledger_hold(struct seai_block *block, uint32_t holder, bool has_token);
 

@@ -287,6 +287,8 @@ const void *sea_message_data(const struct sea_message *message)
 		return message->n_bytes ? message->refs[0].base + message->offset : NULL;
 	if (message->kind == SEAI_MESSAGE_INLINE)
 		return message->n_bytes ? message->inline_data : NULL;
+	if (message->flags & SEAI_MESSAGE_RECEIVED)
+		return message->first_part.data;
 	return sea_message_get_part(message, 0, &part) < 0 ? NULL : part.data;
 }
 
@@ -296,6 +298,8 @@ size_t sea_message_size(const struct sea_message *message)
 
 	if (message->kind != SEAI_MESSAGE_TABLE)
 		return message->n_bytes;
+	if (message->flags & SEAI_MESSAGE_RECEIVED)
+		return message->first_part.n_bytes;
 	return sea_message_get_part(message, 0, &part) < 0 ? 0 : part.n_bytes;
 }
 

@@ -55,7 +55,10 @@ struct sea_message {
 	struct seai_ref *refs; /* &ref, or an array of its own */
 	struct seai_ref ref;
 	struct sea_message *next; /* in a list: of free objects, of orphans */
-	uint8_t inline_data[SEAI_INLINE_N_BYTES] __attribute__((aligned(64)));
+	union {
+		uint8_t inline_data[SEAI_INLINE_N_BYTES] __attribute__((aligned(64)));
+		struct sea_part first_part; /* of a received table, read once: its address and size are asked for one by one */
+	};
 	struct sea_message **sources; /* messages whose parts this one refers to; a reference to each */
 	uint32_t n_sources;
 	uint32_t reserved;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fence.h"
 #include "base/point.h"
@@ -40,13 +41,31 @@ static uint32_t attachment_bucket(uint64_t owner_id, uint32_t arena_id)
 	       SEAI_N_ATTACHED_BUCKETS;
 }
 
-struct seai_attached *seai_attachment_find(struct seai_wire *wire, uint64_t owner_id, uint32_t arena_id)
+static bool attachment_is_of(const struct seai_attached *attached, const struct seai_conn *provider)
+{
+	for (uint32_t i = 0; i < attached->n_providers; i++)
+		if (attached->providers[i].conn == provider)
+			return true;
+	return false;
+}
+
+struct seai_attached *seai_attachment_find(struct seai_wire *wire, const struct seai_conn *provider, uint64_t owner_id,
+                                           uint32_t arena_id)
 {
 	struct seai_attached *attached = wire->attached[attachment_bucket(owner_id, arena_id)];
 
-	while (attached && (attached->owner_id != owner_id || attached->arena_id != arena_id))
+	while (attached && (attached->owner_id != owner_id || attached->arena_id != arena_id ||
+	                    (provider && !attachment_is_of(attached, provider))))
 		attached = attached->next;
 	return attached;
+}
+
+static bool attachment_is_same_file(const struct seai_attached *attached, int fd)
+{
+	struct stat ours, theirs;
+
+	return fstat(attached->fd, &ours) == 0 && fstat(fd, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+	       ours.st_ino == theirs.st_ino;
 }
 
 static int attachment_add_provider(struct seai_attached *attached, struct seai_conn *conn)
@@ -69,49 +88,6 @@ static int attachment_add_provider(struct seai_attached *attached, struct seai_c
 	return 0;
 }
 
-void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control *control, int *fd, bool is_truncated)
-{
-	struct seai_wire *wire = conn->wire;
-	uint64_t owner_id = control->arena.owner_id;
-	uint32_t arena_id = control->arena.arena_id, bucket = attachment_bucket(owner_id, arena_id);
-	struct seai_attached *attached = seai_attachment_find(wire, owner_id, arena_id);
-	struct seai_conn *owner;
-	int r;
-
-	if (owner_id == wire->session->id)
-		return; /* our own: it has come back, and we know it better */
-	if (!attached) {
-		if (is_truncated || *fd < 0) {
-			seai_log(wire->session, SEA_LOG_ERROR,
-			         "no file descriptor is left to map memory of a peer; it is asked for again when a message needs it");
-			return;
-		}
-		r = seai_attached_new(&attached, wire->session, fd, owner_id, arena_id);
-		if (r == -EBADMSG) {
-			wire->n_refused++;
-			seai_log(wire->session, SEA_LOG_WARNING, "refused memory of peer %016llx %s: not a sealed arena of the named owner",
-			         (unsigned long long)conn->peer_id, conn->peer_name);
-			return;
-		}
-		if (r < 0) {
-			seai_log(wire->session, SEA_LOG_ERROR, "memory of a peer cannot be mapped now (%s)", strerror(-r));
-			return;
-		}
-		SEAI_POINT("arena: mapped, not listed");
-		owner = seai_conn_find(wire, owner_id);
-		atomic_store_explicit(&attached->owner, owner, memory_order_relaxed);
-		if (!owner) {
-			atomic_store_explicit(&attached->dying, true, memory_order_relaxed);
-			wire->has_dying_owners = true;
-		}
-		attached->next = wire->attached[bucket];
-		wire->attached[bucket] = attached;
-		wire->n_attached++;
-	}
-	if (attachment_add_provider(attached, conn) < 0)
-		seai_conn_doom(conn, "no memory");
-}
-
 static void attachment_unlink(struct seai_wire *wire, struct seai_attached *attached)
 {
 	struct seai_attached **at = &wire->attached[attachment_bucket(attached->owner_id, attached->arena_id)];
@@ -126,6 +102,74 @@ static void attachment_unlink(struct seai_wire *wire, struct seai_attached *atta
 	atomic_fetch_add_explicit(&wire->attached_epoch, 1, memory_order_release);
 }
 
+/* What others passed off as this arena, now that its owner has shown the true one. */
+static void attachment_drop_false(struct seai_wire *wire, const struct seai_attached *true_one)
+{
+	struct seai_attached *next = wire->attached[attachment_bucket(true_one->owner_id, true_one->arena_id)];
+
+	while (next) {
+		struct seai_attached *attached = next;
+
+		next = attached->next;
+		if (attached == true_one || attached->owner_id != true_one->owner_id || attached->arena_id != true_one->arena_id)
+			continue;
+		wire->n_refused++;
+		attachment_unlink(wire, attached);
+	}
+}
+
+void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control *control, int *fd, bool is_truncated)
+{
+	struct seai_wire *wire = conn->wire;
+	uint64_t owner_id = control->arena.owner_id;
+	uint32_t arena_id = control->arena.arena_id, bucket = attachment_bucket(owner_id, arena_id);
+	struct seai_attached *attached = wire->attached[bucket];
+	struct seai_conn *owner;
+	int r;
+
+	if (owner_id == wire->session->id)
+		return; /* our own: it has come back, and we know it better */
+	/* Several peers may pass on one arena; if it is not one file, one of them lies, and only its own messages are read there. */
+	while (attached && (attached->owner_id != owner_id || attached->arena_id != arena_id ||
+	                    (*fd >= 0 && !attachment_is_same_file(attached, *fd))))
+		attached = attached->next;
+	if (!attached || *fd < 0) {
+		if (is_truncated || *fd < 0) {
+			conn->has_lost_arena |= is_truncated;
+			wire->n_refused += !is_truncated;
+			seai_log(wire->session, SEA_LOG_ERROR,
+			         "no file descriptor is left to map memory of a peer; it is asked for again when a message needs it");
+			return;
+		}
+		r = seai_attached_new(&attached, wire->session, fd, owner_id, arena_id);
+		if (r == -EBADMSG) {
+			wire->n_refused++;
+			seai_log(wire->session, SEA_LOG_WARNING, "refused memory of peer %016llx %s: not a sealed arena of the named owner",
+			         (unsigned long long)conn->peer_id, conn->peer_name);
+			return;
+		}
+		if (r < 0) {
+			conn->has_lost_arena = true;
+			seai_log(wire->session, SEA_LOG_ERROR, "memory of a peer cannot be mapped now (%s)", strerror(-r));
+			return;
+		}
+		SEAI_POINT("arena: mapped, not listed");
+		owner = seai_conn_find(wire, owner_id);
+		atomic_store_explicit(&attached->owner, owner, memory_order_relaxed);
+		if (!owner) {
+			atomic_store_explicit(&attached->dying, true, memory_order_relaxed);
+			wire->has_dying_owners = true;
+		}
+		attached->next = wire->attached[bucket];
+		wire->attached[bucket] = attached;
+		wire->n_attached++;
+	}
+	if (conn->peer_id == owner_id)
+		attachment_drop_false(wire, attached);
+	if (attachment_add_provider(attached, conn) < 0)
+		seai_conn_doom(conn, "no memory");
+}
+
 static void told_forget(struct seai_told *told, uint32_t *n, uint64_t owner_id, uint32_t arena_id)
 {
 	for (uint32_t i = 0; i < *n; i++)
@@ -138,20 +182,20 @@ static void told_forget(struct seai_told *told, uint32_t *n, uint64_t owner_id, 
 void seai_attachment_on_retire(struct seai_conn *conn, const struct seai_control *control)
 {
 	struct seai_wire *wire = conn->wire;
-	struct seai_attached *attached = seai_attachment_find(wire, conn->peer_id, control->arena.arena_id);
+	struct seai_attached *attached;
 
 	/* Only an owner retires, and only what is its own. */
 	for (struct seai_conn *other = wire->conns; other; other = other->next)
 		told_forget(other->arenas_sent, &other->n_arenas_sent, conn->peer_id, control->arena.arena_id);
 	SEAI_POINT("retire: receiver told");
-	if (attached)
+	while ((attached = seai_attachment_find(wire, NULL, conn->peer_id, control->arena.arena_id)))
 		attachment_unlink(wire, attached);
 }
 
 void seai_attachment_on_forget(struct seai_conn *conn, const struct seai_control *control)
 {
 	struct seai_wire *wire = conn->wire;
-	struct seai_attached *attached = seai_attachment_find(wire, control->arena.owner_id, control->arena.arena_id);
+	struct seai_attached *attached = seai_attachment_find(wire, conn, control->arena.owner_id, control->arena.arena_id);
 
 	if (!attached)
 		return;
@@ -180,7 +224,7 @@ void seai_attachment_on_resend(struct seai_conn *conn, const struct seai_control
 		arena = seai_session_find_arena(wire->session, arena_id);
 		fd = arena && arena->ro_fd >= 0 ? fcntl(arena->ro_fd, F_DUPFD_CLOEXEC, 3) : -1;
 	} else {
-		struct seai_attached *attached = seai_attachment_find(wire, owner_id, arena_id);
+		struct seai_attached *attached = seai_attachment_find(wire, NULL, owner_id, arena_id);
 
 		fd = attached ? fcntl(attached->fd, F_DUPFD_CLOEXEC, 3) : -1;
 	}

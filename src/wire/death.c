@@ -66,6 +66,7 @@ static void conn_end(struct seai_conn *conn)
 {
 	struct seai_wire *wire = conn->wire;
 	const struct seai_side *theirs = conn->reader.theirs;
+	bool was_stranger = conn->state == SEAI_CONN_HELLO && !conn->is_initiator; /* nobody ever heard of it */
 
 	seai_records_stop(conn);
 	/* Closing takes them out of epoll as well. */
@@ -82,6 +83,10 @@ static void conn_end(struct seai_conn *conn)
 			*at = conn->next;
 			break;
 		}
+	if (was_stranger) {
+		seai_conn_free(conn);
+		return;
+	}
 	/* Other threads may hold its address in an attached arena for a moment: it is freed with the session. */
 	conn->next = wire->dead;
 	wire->dead = conn;

@@ -20,15 +20,33 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/point.h"
 #include "wire/wire.h"
 
+/* Opens; in a group session another member may have made it a moment ago, and is about to give the group its rights. */
+static int directory_openat(const struct seai_wire *wire, int at_fd, const char *path, int flags, mode_t mode)
+{
+	const struct timespec moment = { .tv_nsec = SEAI_NS_PER_MS };
+
+	for (int i = 0;; i++) {
+		int fd = openat(at_fd, path, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+
+		if (fd >= 0 || errno != EACCES || !wire->group_id || i == 20)
+			return fd;
+		nanosleep(&moment, NULL);
+		errno = EACCES;
+	}
+}
+
 static int directory_lock(const struct seai_wire *wire)
 {
-	int fd = openat(wire->dir_fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, wire->group_id ? 0660 : 0600);
+	int fd = directory_openat(wire, wire->dir_fd, ".lock", O_RDWR | O_CREAT, wire->group_id ? 0660 : 0600);
 
 	if (fd < 0)
 		return -errno;
+	if (wire->group_id)
+		(void)fchmod(fd, 0660); /* the umask may have taken the group's rights; others than who made it need not give them */
 	while (flock(fd, LOCK_EX) < 0)
 		if (errno != EINTR) {
 			int r = -errno;
@@ -111,7 +129,7 @@ static int directory_open_own(int parent_fd, const char *path, const struct seai
 
 	if (!is_new && errno != EEXIST)
 		return -errno;
-	fd = openat(parent_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	fd = directory_openat(wire, parent_fd, path, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
 		return errno == ELOOP || errno == ENOTDIR ? -EACCES : -errno;
 	if (is_new && wire->group_id) {
@@ -204,6 +222,8 @@ static int directory_make_status(struct seai_wire *wire)
 	                         wire->group_id ? 0640 : 0600);
 	if (wire->status_fd < 0)
 		return -errno;
+	if (wire->group_id)
+		(void)fchmod(wire->status_fd, 0640); /* others must see whether it is locked, whatever the umask */
 	SEAI_POINT("directory: status file not locked");
 	if (flock(wire->status_fd, LOCK_EX | LOCK_NB) < 0)
 		return -errno;

@@ -329,7 +329,7 @@ static void records_release_one(struct sea_session *session, const struct sea_me
 		if (!owner || ref->source_plus_1)
 			continue;
 		/* An owner is handled where it first appears. */
-		for (uint32_t j = 0; j < i; j++)
+		for (uint32_t j = 0; j < i && is_first; j++)
 			if (!message->refs[j].source_plus_1 && attached_owner(message->refs[j].attached) == owner)
 				is_first = false;
 		if (!is_first)

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -64,10 +66,14 @@ int seai_side_attach(const struct seai_side **ret_side, int fd, uint64_t maker_i
 	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW;
 	uint64_t n_bytes = side_n_mapped(n_slots, n_slot_bytes);
 	const struct seai_side *side;
+	struct statfs statfs;
 	struct stat stat;
 	int seals = fcntl(fd, F_GET_SEALS);
 
 	if (seals < 0 || (seals & wanted) != wanted || fstat(fd, &stat) < 0 || stat.st_size < (off_t)n_bytes)
+		return -EBADMSG;
+	/* Huge pages do not unmap in the size of small ones, and a hole in them can be a SIGBUS. */
+	if (fstatfs(fd, &statfs) < 0 || statfs.f_type == HUGETLBFS_MAGIC)
 		return -EBADMSG;
 	side = mmap(NULL, n_bytes, PROT_READ, MAP_SHARED, fd, 0);
 	if (side == MAP_FAILED)

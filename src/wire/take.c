@@ -45,19 +45,24 @@ static int lookup_slowly(struct seai_link *link, struct seai_lookup *lookup, uin
 	struct seai_wire *wire = link->conn->wire;
 	struct seai_attached *attached;
 	struct seai_lookup_entry *entry;
-	bool is_open;
+	int r = -EBADMSG;
 
 	if (!lookup->has_control)
 		seai_lock_take(&wire->control);
-	attached = seai_attachment_find(wire, owner_id, arena_id);
+	attached = seai_attachment_find(wire, link->conn, owner_id, arena_id);
 	if (!attached && !lookup->has_control) {
 		/* It was sent before the descriptor, so it is in the socket by now, if the peer is honest. */
 		seai_conn_read(link->conn);
-		attached = seai_attachment_find(wire, owner_id, arena_id);
+		attached = seai_attachment_find(wire, link->conn, owner_id, arena_id);
 	}
-	is_open = link->conn->state == SEAI_CONN_OPEN;
-	/* Who has the control lock may be walking over the links, which reading can free; it comes again after the peer's CLOSE. */
-	if (!attached && !lookup->has_control && is_open) {
+	if (!attached && link->conn->state == SEAI_CONN_OPEN) {
+		/* Who has the control lock may be walking over the links, which reading can free; it comes again after the peer's CLOSE. */
+		if (lookup->has_control || link->conn->has_lost_arena)
+			r = -EMFILE;
+		else if (link->conn->is_doomed)
+			r = -EAGAIN; /* its last words are not read yet */
+	}
+	if (r == -EMFILE && !lookup->has_control) {
 		/* It came when this process had no descriptor or map left. */
 		struct seai_control control = { .type = SEAI_CONTROL_RESEND };
 
@@ -68,30 +73,37 @@ static int lookup_slowly(struct seai_link *link, struct seai_lookup *lookup, uin
 	if (!lookup->has_control)
 		seai_lock_release(&wire->control);
 	if (!attached)
-		return is_open ? -EMFILE : -EBADMSG;
+		return r;
 	lookup->last = lookup->next++ % SEAI_LOOKUP_N;
 	entry = &lookup->entries[lookup->last];
 	lookup_empty(entry);
 	entry->attached = attached;
+	entry->conn = link->conn;
 	return 0;
+}
+
+static inline bool lookup_entry_is(const struct seai_lookup_entry *entry, const struct seai_link *link, uint64_t owner_id,
+                                   uint32_t arena_id)
+{
+	const struct seai_attached *attached = entry->attached;
+
+	return attached && attached->owner_id == owner_id && attached->arena_id == arena_id && entry->conn == link->conn;
 }
 
 /* Makes lookup->last the entry of an arena. */
 static inline int lookup_find(struct seai_link *link, struct seai_lookup *lookup, uint64_t owner_id, uint32_t arena_id)
 {
 	uint32_t epoch = atomic_load_explicit(&link->conn->wire->attached_epoch, memory_order_acquire);
-	const struct seai_attached *last = lookup->entries[lookup->last].attached;
+	const struct seai_lookup_entry *last = &lookup->entries[lookup->last];
 
 	if (SEAI_UNLIKELY(epoch != lookup->epoch)) {
 		seai_lookup_flush(lookup);
 		lookup->epoch = epoch;
-	} else if (SEAI_LIKELY(last && last->owner_id == owner_id && last->arena_id == arena_id)) {
+	} else if (SEAI_LIKELY(lookup_entry_is(last, link, owner_id, arena_id))) {
 		return 0;
 	}
 	for (unsigned i = 0; i < SEAI_LOOKUP_N; i++) {
-		const struct seai_attached *attached = lookup->entries[i].attached;
-
-		if (attached && attached->owner_id == owner_id && attached->arena_id == arena_id) {
+		if (lookup_entry_is(&lookup->entries[i], link, owner_id, arena_id)) {
 			lookup->last = i;
 			return 0;
 		}
@@ -303,6 +315,8 @@ static int take_table(struct seai_link *link, struct seai_lookup *lookup, const 
 	message->kind = SEAI_MESSAGE_TABLE;
 	message->offset = descriptor->offset;
 	message->n_bytes = descriptor->n_bytes;
+	if (sea_message_get_part(message, 0, &message->first_part) < 0)
+		message->first_part = (struct sea_part){ NULL, 0 };
 	return 1;
 }
 
@@ -371,7 +385,7 @@ void seai_message_return_own(struct sea_message *message)
 
 	{
 		SEAI_LOCKED(&session->books, books);
-		if (message->n_blocks && message->refs[0].block)
+		if (message->n_blocks && message->refs[0].block && message->refs[0].has_token)
 			seai_ledger_orphan(session, message->refs[0].block);
 		seai_message_release_own_locked(message);
 	}

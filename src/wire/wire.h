@@ -82,6 +82,7 @@ struct seai_conn {
 	bool wants_write;
 	bool is_doomed;        /* to be ended by the service loop */
 	bool is_refused;       /* because of what it sent: nothing more is read of it */
+	bool has_lost_arena;   /* one that it sent could not be taken: it may be asked for it again */
 	char peer_name[32];
 	struct seai_record_writer writer;
 	struct seai_record_reader reader;
@@ -207,7 +208,9 @@ void seai_wire_on_settled(struct seai_conn *conn, const struct seai_control *con
 void seai_wire_resolve_stuck(struct seai_wire *wire);
 
 /* attachments.c */
-struct seai_attached *seai_attachment_find(struct seai_wire *wire, uint64_t owner_id, uint32_t arena_id);
+/* An arena of that name; with a connection, the one that came over it: a peer's word about others' memory counts for its own messages only. */
+struct seai_attached *seai_attachment_find(struct seai_wire *wire, const struct seai_conn *provider, uint64_t owner_id,
+                                           uint32_t arena_id);
 void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control *control, int *fd, bool is_truncated);
 void seai_attachment_on_retire(struct seai_conn *conn, const struct seai_control *control);
 void seai_attachment_on_forget(struct seai_conn *conn, const struct seai_control *control);
