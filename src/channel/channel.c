@@ -15,7 +15,7 @@
 
 #define CHANNEL_SPIN_DEFAULT_NS INT64_C(10000)
 
-static void channel_kick(struct sea_channel *channel)
+void seai_channel_kick(struct sea_channel *channel)
 {
 	int saved = errno;
 
@@ -39,7 +39,7 @@ static void channel_note_change(struct seai_endpoint *endpoint, struct seai_link
 		/* release: pairs with the acquire in seai_channel_update() */
 		atomic_store_explicit(&channel->has_changes, true, memory_order_release);
 	}
-	channel_kick(channel);
+	seai_channel_kick(channel);
 }
 
 static bool channel_is_quiet(struct seai_endpoint *endpoint)
@@ -311,7 +311,7 @@ int sea_channel_fd(struct sea_channel *channel)
 	if (!channel->is_fd_given) {
 		channel->is_fd_given = true;
 		/* What came before is not announced any more: the first look is free. */
-		channel_kick(channel);
+		seai_channel_kick(channel);
 	}
 	return channel->epoll_fd;
 }
@@ -319,7 +319,7 @@ int sea_channel_fd(struct sea_channel *channel)
 void sea_channel_interrupt(struct sea_channel *channel)
 {
 	atomic_store_explicit(&channel->is_interrupted, true, memory_order_seq_cst);
-	channel_kick(channel);
+	seai_channel_kick(channel);
 	seai_note_release(channel->session);
 }
 

@@ -158,6 +158,9 @@ bool seai_channel_can_hand_on(const struct seai_link *link, const struct sea_mes
 /* Hands it on. 0: consumed; -EAGAIN. */
 int seai_channel_hand_on(struct seai_link *link, struct sea_message *message);
 
+/* Makes the channel's descriptor readable. Any thread. */
+void seai_channel_kick(struct sea_channel *channel);
+
 /* Puts a message of whatever memory into a link with room. 0; -EAGAIN; -EPIPE the link is of no use; -ENOMEM. The message is consumed on 0 if is_consumed. */
 int seai_channel_post_foreign(struct sea_channel *channel, struct seai_link *link, struct sea_message *message,
                               bool is_consumed);

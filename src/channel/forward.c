@@ -263,6 +263,9 @@ static int forward_hold_own(struct forward *forward, uint32_t *ret_n_held)
 	for (i = 0; i < message->n_blocks && r == 0; i++)
 		if (message->refs[i].block)
 			r = seai_ledger_hold(message->refs[i].block, forward->link->holder, i == 0);
+	for (uint32_t j = 1; r == 0 && session->guard && j < message->n_blocks; j++)
+		if (message->refs[j].block)
+			seai_block_guard(message->refs[j].block, true);
 	*ret_n_held = r < 0 ? i - 1 : i;
 	if (r == 0 && message->n_blocks && message->refs[0].block && !message->refs[0].source_plus_1)
 		seai_ledger_set_sent(message->refs[0].block, message, forward->channel->account);

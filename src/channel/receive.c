@@ -89,6 +89,9 @@ int sea_channel_receive_many(struct sea_channel *channel, struct sea_message **m
 		if (timeout_ns == 0) {
 			if (seai_channel_arm_for_poll(channel, SEAI_WAIT_DATA) && r == 0)
 				continue;
+			/* It will be covered without a ring: who polls looks again. */
+			if (r == -EAGAIN && channel->is_fd_given)
+				seai_channel_kick(channel);
 			return -EAGAIN;
 		}
 		if (deadline_ns == -1)

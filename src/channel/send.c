@@ -176,6 +176,7 @@ static int send_slowly(struct sea_channel *channel, struct seai_link *link, stru
 		return r;
 	if ((*message)->kind == SEAI_MESSAGE_INLINE && (*message)->n_sources == 0) {
 		seai_link_publish(link, *message, 0, 0);
+		(*message)->flags &= (uint16_t)~SEAI_MESSAGE_WRITABLE;
 		if (is_consumed)
 			*message = sea_message_unref(*message);
 	} else if (send_is_plain(channel, link, *message)) {
@@ -233,8 +234,6 @@ static size_t send_run(struct sea_channel *channel, struct seai_link *link, stru
 				*ret_error = r;
 				break;
 			}
-			if (SEAI_UNLIKELY(session->guard))
-				seai_block_guard(messages[n]->ref.block, true);
 			send_consume_plain(messages[n]);
 			if (n)
 				link_show(link, old + n);
@@ -260,8 +259,9 @@ static size_t send_run(struct sea_channel *channel, struct seai_link *link, stru
 	return n;
 }
 
-/* Sends what can be sent now. Returns how many; *ret_retry: something is in the way that nobody rings for. */
-static size_t send_try(struct sea_channel *channel, struct sea_message **messages, size_t n_messages, bool *ret_retry)
+/* Sends what can be sent now. Returns how many; *ret_retry: something is in the way that nobody rings for; *ret_error: the next one can never be sent. */
+static size_t send_try(struct sea_channel *channel, struct sea_message **messages, size_t n_messages, bool *ret_retry,
+                       int *ret_error)
 {
 	size_t n = 0;
 	uint32_t n_failed = 0;
@@ -290,6 +290,11 @@ static size_t send_try(struct sea_channel *channel, struct sea_message **message
 		if (r == -EPIPE)
 			/* The service thread has buried the peer and will tell us. */
 			atomic_store_explicit(&link->state, SEAI_LINK_DEAD, memory_order_release);
+		/* Too large for the rings: no waiting would help. */
+		if (SEAI_UNLIKELY(r == -E2BIG || r == -EBUSY)) {
+			*ret_error = r;
+			break;
+		}
 		if (r < 0) {
 			n_failed++;
 			*ret_retry |= r == -EAGAIN || r == -ENOMEM;
@@ -304,6 +309,7 @@ static size_t send_try(struct sea_channel *channel, struct sea_message **message
 static int send_orphans(struct sea_channel *channel, bool *ret_retry)
 {
 	struct sea_session *session = channel->session;
+	int error = 0;
 
 	if (channel->account->policy != SEA_ORPHANS_RESEND)
 		return 0;
@@ -317,7 +323,7 @@ static int send_orphans(struct sea_channel *channel, bool *ret_retry)
 		if (!orphan)
 			return 0;
 		SEAI_POINT("resend: orphan taken, not sent");
-		if (send_try(channel, &orphan, 1, ret_retry) == 0) {
+		if (send_try(channel, &orphan, 1, ret_retry, &error) == 0) {
 			SEAI_LOCKED(&session->books, books);
 			seai_account_put_back(channel->account, orphan);
 			return -EAGAIN;
@@ -365,14 +371,20 @@ int sea_channel_send_many(struct sea_channel *channel, struct sea_message **mess
 
 		seai_channel_update(channel);
 		if (send_orphans(channel, &retry) == 0) {
-			size_t n = send_try(channel, messages, n_messages, &retry);
+			int error = 0;
+			size_t n = send_try(channel, messages, n_messages, &retry, &error);
 
 			if (SEAI_LIKELY(n))
 				return (int)n;
+			if (error < 0)
+				return error;
 		}
 		if (timeout_ns == 0) {
 			if (seai_channel_arm_for_poll(channel, SEAI_WAIT_ROOM) && !retry)
 				continue;
+			/* What is in the way passes without a ring: who polls looks again. */
+			if (retry && channel->is_fd_given)
+				seai_channel_kick(channel);
 			return -EAGAIN;
 		}
 		if (deadline_ns == -1)

@@ -417,6 +417,7 @@ void seai_arena_fini(struct seai_arena *arena)
 void seai_arena_destroy(struct seai_arena *arena)
 {
 	struct seai_lock *books = &arena->session->books;
+	struct sea_heap *heap = arena->heap;
 
 	/* Account for the memory after it is gone, not before: this takes milliseconds per 10 MiB, and no lock. */
 	if (arena->head)
@@ -426,6 +427,8 @@ void seai_arena_destroy(struct seai_arena *arena)
 	arena->rw_fd = seai_close(arena->rw_fd);
 	seai_lock_take(books);
 	seai_arena_detach(arena);
+	if (heap && heap->is_freed && !heap->arenas)
+		seai_heap_destroy(heap);
 	seai_lock_release(books);
 	seai_arena_fini(arena);
 }

@@ -45,6 +45,7 @@ void seai_frame_put(struct sea_frame *frame)
 
 	memset(frame->classes, 0, sizeof(frame->classes));
 	frame->n_parts = frame->n_sources = 0;
+	frame->error = 0;
 	{
 		SEAI_LOCKED(&session->books, books);
 		if (session->n_frames < FRAME_N_SPARE) {
@@ -207,7 +208,7 @@ int sea_frame_add_to(struct sea_frame *frame, unsigned layout_class, size_t n_by
 		layout_class = 0;
 		class = &frame->classes[0];
 	}
-	r = frame_reserve_part(frame);
+	r = frame->error ? frame->error : frame_reserve_part(frame);
 	if (r < 0)
 		return r;
 	if (n_bytes == 0) {

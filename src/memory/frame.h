@@ -37,6 +37,7 @@ struct sea_frame {
 	int64_t timeout_ns;
 	uint64_t copy_below_n_bytes;
 	uint32_t flags;
+	int error; /* a part of it is frozen, and the rest could not be: it can only be freed */
 	uint32_t n_parts, n_parts_max;
 	uint32_t n_sources, n_sources_max;
 	struct seai_frame_class classes[SEA_FRAME_N_CLASSES];

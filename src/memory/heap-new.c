@@ -141,13 +141,16 @@ struct sea_heap *sea_heap_free(struct sea_heap *heap)
 {
 	struct sea_session *session;
 
-	/* In a forked child nothing of it is mapped, and the lock may be held by a thread that does not exist here. */
 	if (!heap || seai_session_is_forked(heap->session))
 		return NULL;
 	session = heap->session;
-	seai_lock_take(&session->books);
-	seai_heap_destroy(heap);
-	seai_lock_release(&session->books);
+	SEAI_LOCKED(&session->books, books);
+	/* Its arenas go one by one, when nobody holds anything in them and their readers have been told; the heap goes with the last. */
+	heap->is_freed = true;
+	for (struct seai_arena *arena = heap->arenas; arena; arena = arena->heap_next)
+		seai_arena_retire(arena);
+	if (!heap->arenas)
+		seai_heap_destroy(heap);
 	return NULL;
 }
 

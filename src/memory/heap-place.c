@@ -24,7 +24,7 @@ static void heap_find(struct sea_heap *heap, const struct seai_wish *wish, bool 
 			continue;
 		if (wish->busy_only && arena->n_blocks_used == 0)
 			continue;
-		if (arena->n_blocks_max - arena->n_blocks + arena->n_free_ids == 0)
+		if (arena->n_blocks_max - arena->n_blocks + arena->n_free_ids < wish->n_blocks)
 			continue;
 		if (seai_chunks_find(arena, wish->n_chunks, wish->n_now, wish->alignment, &first, &n_unbacked) &&
 		    n_unbacked < place->n_unbacked)

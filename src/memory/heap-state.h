@@ -29,6 +29,7 @@ struct sea_heap {
 	uint64_t n_waits;  /* counted by who waits */
 	uint32_t n_direct; /* so many runs more are not kept on a list when they are released */
 	bool flushed;      /* nothing was released since the free lists were last emptied */
+	bool is_freed;     /* by its user: it goes with its last arena */
 	bool no_collapse;  /* the kernel refused to collapse */
 
 	struct seai_arena *arenas; /* oldest first */
@@ -72,6 +73,7 @@ struct seai_place {
 
 /* A run that is looked for. */
 struct seai_wish {
+	uint32_t n_blocks; /* ids that it takes */
 	uint64_t n_chunks;
 	uint64_t n_now; /* chunks from its start that must be possible to back within the quota */
 	uint64_t alignment;

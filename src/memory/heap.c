@@ -87,7 +87,8 @@ static int heap_carve(struct sea_heap *heap, unsigned size_class, uint64_t n_byt
 	uint64_t n_bytes = seai_class_n_bytes(size_class), n_backed;
 	bool slab = seai_class_is_slab(size_class);
 	uint32_t n_blocks = slab ? (uint32_t)(SEAI_CHUNK_N_BYTES / n_bytes) : 1;
-	struct seai_wish wish = { .n_chunks = slab ? 1 : n_bytes / SEAI_CHUNK_N_BYTES,
+	struct seai_wish wish = { .n_blocks = n_blocks,
+		                  .n_chunks = slab ? 1 : n_bytes / SEAI_CHUNK_N_BYTES,
 		                  .n_now = slab ? 1 : heap_n_chunks(n_bytes_now),
 		                  .alignment = seai_class_alignment_chunks(size_class),
 		                  .slab = slab,

@@ -179,19 +179,26 @@ void seai_ledger_drop_holder(struct sea_session *session, uint32_t holder)
 	seai_note_release(session);
 }
 
-void seai_ledger_apply_to_dead(struct sea_session *session, uint32_t holder, const struct seai_record *record)
+void seai_ledger_apply_to_dead(struct sea_session *session, uint32_t holder, const struct seai_record *record,
+                               bool may_live)
 {
 	struct seai_block *block =
 		seai_ledger_find_block(session, record->arena_id, record->block_id, record->generation);
 	struct seai_hold *hold = block ? seai_block_find_hold(block, holder) : NULL;
 
-	if (!hold || record->op == SEAI_RECORD_SHARE)
+	if (!hold)
 		return;
+	if (record->op == SEAI_RECORD_SHARE) {
+		block->n_own += may_live;
+		return;
+	}
 	/*
 	 * The work went to a process that is dead: it comes back to who sent it in the first place. Dropped work does not: its
 	 * product comes back to the forwarder that made it, as it would if the target had died a moment later.
 	 */
-	if (record->op == SEAI_RECORD_TRANSFER && record->has_token && hold->n_tokens)
+	if (may_live && record->op == SEAI_RECORD_TRANSFER)
+		block->n_own++; /* never given up: somebody whom we cannot see may read it */
+	else if (record->op == SEAI_RECORD_TRANSFER && record->has_token && hold->n_tokens)
 		seai_ledger_orphan(session, block);
 	seai_block_take_one(block, hold, record->has_token);
 	seai_block_free_if_unheld(session, block);

@@ -209,6 +209,8 @@ void seai_ledger_release_own(struct sea_session *session, struct seai_block *blo
 
 void seai_ledger_set_sent(struct seai_block *block, const struct sea_message *message, struct seai_account *account)
 {
+	if (SEAI_UNLIKELY(message->session->guard))
+		seai_block_guard(block, true);
 	if (SEAI_UNLIKELY(account->policy != SEA_ORPHANS_DROP)) {
 		block->message_offset = message->offset;
 		block->message_n_bytes = message->n_bytes;

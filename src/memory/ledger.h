@@ -169,9 +169,11 @@ bool seai_ledger_apply_release(struct sea_session *session, uint32_t holder, uin
                                uint64_t generation, bool has_token);
 
 /*
- * Applies a record whose target stayed unknown after the backlog was accepted: the target is dead.
+ * Applies a record whose target stayed unknown after the backlog was accepted: the target is dead. Or may_live, because a hello was lost for
+ * lack of memory: then the block stays for as long as this process lives.
  */
-void seai_ledger_apply_to_dead(struct sea_session *session, uint32_t holder, const struct seai_record *record);
+void seai_ledger_apply_to_dead(struct sea_session *session, uint32_t holder, const struct seai_record *record,
+                               bool may_live);
 
 /*
  * A holder is dead and all its records are read: drops its holds, turns what was sent to it into orphans,

@@ -72,7 +72,7 @@ void seai_message_put_slowly(struct sea_message *message)
 		message->sources = NULL;
 		message->n_sources = 0;
 	}
-	if (pool->n_max == 0 && POOL_N_MAX) {
+	if (pool->n_max == 0 && POOL_N_MAX > 0) {
 		pthread_once(&pool_once, pool_make_key);
 		/* Without a key a thread that ends would leave its objects behind. */
 		if (pool_has_key && pthread_setspecific(pool_key, pool) == 0)

@@ -292,9 +292,9 @@ static int seal_freeze(struct seal *seal)
 		if (frame->classes[i].block) {
 			r = seai_block_freeze(frame->classes[i].block);
 			if (r < 0)
-				return r;
+				return frame->error = r;
 		}
-	return seal->tail ? seai_block_freeze(seal->tail) : 0;
+	return frame->error = seal->tail ? seai_block_freeze(seal->tail) : 0;
 }
 
 /* Whether the frame is one part of its own block and nothing else, which needs no table. */
@@ -356,13 +356,13 @@ static int seal_make(struct seal *seal, struct sea_message *message)
 	seal_fill_refs(seal, message);
 	seal_write_table(seal, message);
 	SEAI_POINT("seal: table written");
-	r = seal_freeze(seal);
+	r = seal_move_sources(seal, message);
 	if (r < 0)
 		return r;
 	message->kind = SEAI_MESSAGE_TABLE;
 	message->offset = seal->table_offset;
 	message->n_bytes = seal->n_table_bytes;
-	return seal_move_sources(seal, message);
+	return seal_freeze(seal);
 }
 
 int sea_frame_seal(struct sea_frame **frame_to_take, struct sea_message **ret_message)
@@ -375,6 +375,8 @@ int sea_frame_seal(struct sea_frame **frame_to_take, struct sea_message **ret_me
 
 	if (seai_session_is_forked(session))
 		return -EPERM;
+	if (frame->error)
+		return frame->error;
 	message = seai_message_take(session);
 	if (!message)
 		return -ENOMEM;

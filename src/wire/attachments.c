@@ -28,10 +28,12 @@ static uint64_t attachment_n_holds(struct seai_wire *wire, const struct seai_att
 {
 	/* acquire: what was read in the arena comes before the reference was given back */
 	uint64_t n_given = atomic_load_explicit(&attached->n_given, memory_order_acquire);
-	uint64_t n_taken = atomic_load_explicit(&attached->n_taken, memory_order_relaxed);
+	uint64_t n_taken = 0;
 
+	/* What moves from a channel's count to the arena's while we look is seen twice rather than not at all. */
 	for (struct seai_endpoint *endpoint = wire->endpoints; endpoint; endpoint = endpoint->next)
 		n_taken += endpoint->n_taken(endpoint, attached);
+	n_taken += atomic_load_explicit(&attached->n_taken, memory_order_relaxed);
 	return n_taken - n_given;
 }
 
@@ -136,6 +138,7 @@ void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control 
 	if (!attached || *fd < 0) {
 		if (is_truncated || *fd < 0) {
 			conn->has_lost_arena |= is_truncated;
+			wire->attach_error = -EMFILE;
 			wire->n_refused += !is_truncated;
 			seai_log(wire->session, SEA_LOG_ERROR,
 			         "no file descriptor is left to map memory of a peer; it is asked for again when a message needs it");
@@ -150,6 +153,7 @@ void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control 
 		}
 		if (r < 0) {
 			conn->has_lost_arena = true;
+			wire->attach_error = r;
 			seai_log(wire->session, SEA_LOG_ERROR, "memory of a peer cannot be mapped now (%s)", strerror(-r));
 			return;
 		}
@@ -305,27 +309,83 @@ int seai_attachment_introduce(struct seai_conn *conn, uint64_t owner_id)
 	return -EAGAIN;
 }
 
+/* Greets an owner on behalf of whoever is about to send us its blocks. 0: done, or there is nobody to greet any more; else why not yet. */
+static int attachment_greet(struct seai_wire *wire, uint64_t owner_id)
+{
+	struct seai_conn *owner = NULL;
+	int r = owner_id == wire->session->id ? 0 : seai_conn_get(wire, owner_id, &owner);
+
+	/* Only these two say that it is dead; lack of descriptors or a full backlog pass. */
+	if (r < 0 && r != -ENOENT && r != -ECONNREFUSED)
+		return r;
+	if (!owner)
+		return 0;
+	/* Arenas of it that came before have an owner now. */
+	for (uint32_t i = 0; i < SEAI_N_ATTACHED_BUCKETS; i++)
+		for (struct seai_attached *attached = wire->attached[i]; attached; attached = attached->next)
+			if (attached->owner_id == owner->peer_id) {
+				atomic_store_explicit(&attached->owner, owner, memory_order_relaxed);
+				atomic_store_explicit(&attached->dying, false, memory_order_relaxed);
+			}
+	return 0;
+}
+
+static void attachment_tell_ready(struct seai_conn *conn, uint64_t owner_id)
+{
+	struct seai_control answer = { .type = SEAI_CONTROL_READY };
+
+	answer.arena.owner_id = owner_id;
+	seai_control_send(conn, &answer, NULL, 0);
+}
+
 void seai_attachment_on_introduce(struct seai_conn *conn, const struct seai_control *control)
 {
 	struct seai_wire *wire = conn->wire;
-	struct seai_control answer = { .type = SEAI_CONTROL_READY };
-	struct seai_conn *owner = NULL;
+	uint64_t owner_id = control->arena.owner_id;
 
-	answer.arena.owner_id = control->arena.owner_id;
 	/* The hello goes out with the connection, or went out long ago; it needs no answer, its owner may be stopped. */
-	if (control->arena.owner_id != wire->session->id)
-		(void)seai_conn_get(wire, control->arena.owner_id, &owner);
-	if (owner) {
-		/* Arenas of it that came before have an owner now. */
-		for (uint32_t i = 0; i < SEAI_N_ATTACHED_BUCKETS; i++)
-			for (struct seai_attached *attached = wire->attached[i]; attached; attached = attached->next)
-				if (attached->owner_id == owner->peer_id) {
-					atomic_store_explicit(&attached->owner, owner, memory_order_relaxed);
-					atomic_store_explicit(&attached->dying, false, memory_order_relaxed);
-				}
+	if (attachment_greet(wire, owner_id) == 0) {
+		attachment_tell_ready(conn, owner_id);
+		return;
 	}
-	SEAI_POINT("introduce: hello out, before READY");
-	seai_control_send(conn, &answer, NULL, 0);
+	if (wire->n_introductions == wire->n_introductions_max) {
+		uint32_t n_max = wire->n_introductions_max ? 2 * wire->n_introductions_max : 8;
+		struct seai_introduction *more = n_max > 4096 ? NULL : realloc(wire->introductions, n_max * sizeof(*more));
+
+		if (!more) {
+			seai_conn_doom(conn, "no memory for an introduction");
+			return;
+		}
+		wire->introductions = more;
+		wire->n_introductions_max = n_max;
+	}
+	wire->introductions[wire->n_introductions++] = (struct seai_introduction){ conn, owner_id };
+	wire->wants_retry = true;
+	seai_wire_poke(wire);
+}
+
+void seai_attachment_retry_introductions(struct seai_wire *wire)
+{
+	for (uint32_t i = 0; i < wire->n_introductions;) {
+		struct seai_introduction introduction = wire->introductions[i];
+
+		if (attachment_greet(wire, introduction.owner_id) < 0) {
+			i++;
+			continue;
+		}
+		wire->introductions[i] = wire->introductions[--wire->n_introductions];
+		attachment_tell_ready(introduction.conn, introduction.owner_id);
+	}
+}
+
+void seai_attachment_conn_gone(struct seai_wire *wire, const struct seai_conn *conn)
+{
+	for (uint32_t i = 0; i < wire->n_introductions;) {
+		if (wire->introductions[i].conn == conn)
+			wire->introductions[i] = wire->introductions[--wire->n_introductions];
+		else
+			i++;
+	}
 }
 
 void seai_attachment_on_ready(struct seai_conn *conn, const struct seai_control *control)

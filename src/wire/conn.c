@@ -142,7 +142,10 @@ bool seai_conn_accept_backlog(struct seai_wire *wire)
 			/* EMFILE: the backlog stays; who waits there is served when a descriptor is free again. */
 			if (errno == EINTR || errno == ECONNABORTED)
 				continue;
-			return errno == EAGAIN;
+			if (errno == EAGAIN)
+				return true;
+			seai_wire_pause_listening(wire, true);
+			return false;
 		}
 		SEAI_POINT("hello: accepted");
 		if (!conn_is_allowed(wire, fd)) {
@@ -153,6 +156,7 @@ bool seai_conn_accept_backlog(struct seai_wire *wire)
 		if (conn_new(wire, &fd, false, &conn) < 0) {
 			/* Its hello goes with it. */
 			wire->is_blind = true;
+			seai_wire_pause_listening(wire, true);
 			return false;
 		}
 		seai_conn_read(conn);
@@ -240,6 +244,7 @@ static void conn_on_hello(struct seai_conn *conn, const struct seai_control *con
 	                : seai_side_attach(&theirs, side_fd, control->hello.process_id, 0, SEAI_RECORD_RING_N_UNITS,
 	                                   sizeof(struct seai_unit));
 	if (r < 0) {
+		wire->is_blind |= r == -ENOMEM;
 		conn_refuse(conn, r == -ENOMEM ? "its record ring cannot be mapped" : "its record ring is not what it should be");
 		return;
 	}
@@ -323,7 +328,7 @@ static void conn_dispatch(struct seai_conn *conn, struct seai_control *control, 
 	}
 }
 
-void seai_conn_read(struct seai_conn *conn)
+static void conn_read_all(struct seai_conn *conn)
 {
 	/* Bounded: a peer that floods is read on in the next round. */
 	for (int i = 0; i < 1024 && conn->fd >= 0 && conn->state != SEAI_CONN_DEAD && !conn->is_doomed; i++) {
@@ -347,6 +352,16 @@ void seai_conn_read(struct seai_conn *conn)
 		seai_close(fds[0]);
 		seai_close(fds[1]);
 	}
+}
+
+void seai_conn_read(struct seai_conn *conn)
+{
+	/* What a message asks for may make us read on the same connection: once is enough. */
+	if (conn->is_reading)
+		return;
+	conn->is_reading = true;
+	conn_read_all(conn);
+	conn->is_reading = false;
 }
 
 void seai_conn_free(struct seai_conn *conn)

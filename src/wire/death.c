@@ -13,6 +13,9 @@
 #include "wire/records.h"
 #include "wire/side.h"
 
+/* Records without cover that are discarded at a go. */
+#define DEATH_N_DISCARDS 64u
+
 /* Returns whether everybody who said hello is known now. */
 static bool wire_read_everything(struct seai_wire *wire)
 {
@@ -21,34 +24,52 @@ static bool wire_read_everything(struct seai_wire *wire)
 	/* Reading does not take connections out of the list; it only marks them. */
 	for (struct seai_conn *conn = wire->conns; conn; conn = conn->next)
 		seai_conn_read(conn);
-	return is_complete && !wire->is_blind;
+	return is_complete;
 }
 
-static bool wire_has_stuck(struct seai_wire *wire)
+/* Whether the next record of that holder, or of any, has to wait for others. Books lock held. */
+static bool wire_has_stuck(const struct seai_wire *wire, uint32_t holder)
 {
-	for (struct seai_record_reader *reader = wire->readers; reader; reader = reader->next)
-		if (reader->is_stuck)
+	for (const struct seai_record_reader *reader = wire->readers; reader; reader = reader->next)
+		if (reader->is_stuck && (holder == SEAI_HOLDER_NONE || reader->holder == holder))
 			return true;
 	return false;
 }
 
-void seai_wire_resolve_stuck(struct seai_wire *wire)
+/*
+ * Every hello is read, and every ring is read again after a stuck record was seen. What is stuck still names a dead
+ * process, or was never covered; discarding it can uncover the next. Bounded, for a liar may write as fast as we read.
+ */
+/* Returns whether nothing of that holder waits any more. */
+static bool wire_resolve_stuck_of(struct seai_wire *wire, uint32_t holder, unsigned n_times)
 {
 	struct sea_session *session = wire->session;
-	bool is_complete = wire_read_everything(wire);
-	SEAI_LOCKED(&session->books, books);
-	seai_records_drain(session);
-	if (!is_complete)
-		return; /* tried again later; until then what is stuck pins its blocks */
-	/*
-	 * Every hello is read, and every ring was read again after the stuck record was seen. What is still stuck names a
-	 * dead process, or was never covered. One go can uncover the next.
-	 */
-	while (wire_has_stuck(wire)) {
-		seai_records_discard_stuck(session);
+	bool is_complete, is_over = false;
+
+	for (unsigned i = 0; i <= n_times && !is_over; i++) {
+		{
+			SEAI_LOCKED(&session->books, books);
+			seai_records_doubt_stuck(session);
+		}
+		is_complete = wire_read_everything(wire);
+		SEAI_LOCKED(&session->books, books);
 		seai_records_drain(session);
+		if (is_complete && wire_has_stuck(wire, SEAI_HOLDER_NONE)) {
+			seai_records_discard_stuck(session);
+			seai_records_drain(session);
+		}
+		/* If not complete it is tried again later; until then what is stuck pins its blocks. */
+		is_over = !is_complete || !wire_has_stuck(wire, holder);
+		if (is_complete && !wire_has_stuck(wire, SEAI_HOLDER_NONE))
+			atomic_store_explicit(&wire->has_stuck, false, memory_order_relaxed);
 	}
-	atomic_store_explicit(&wire->has_stuck, false, memory_order_relaxed);
+	SEAI_LOCKED(&session->books, books);
+	return !wire_has_stuck(wire, holder);
+}
+
+void seai_wire_resolve_stuck(struct seai_wire *wire)
+{
+	(void)wire_resolve_stuck_of(wire, SEAI_HOLDER_NONE, DEATH_N_DISCARDS);
 }
 
 static void wire_doom_broken(struct seai_wire *wire)
@@ -73,6 +94,7 @@ static void conn_end(struct seai_conn *conn)
 	conn->fd = seai_close(conn->fd);
 	conn->pidfd = seai_close(conn->pidfd);
 	conn->state = SEAI_CONN_DEAD;
+	seai_attachment_conn_gone(wire, conn);
 	seai_side_unmap(theirs, SEAI_RECORD_RING_N_UNITS, sizeof(struct seai_unit));
 	conn->reader.mine = seai_side_unmap(conn->reader.mine, SEAI_RECORD_RING_N_UNITS, sizeof(struct seai_unit));
 	if (conn->is_counted)
@@ -103,7 +125,8 @@ static void conn_read_last_words(struct seai_conn *conn)
 	conn->is_doomed = true;
 }
 
-static void wire_bury_one(struct seai_wire *wire, struct seai_conn *conn)
+/* False: not now, for somebody who may have got blocks from the dead one stands in the backlog and cannot be let in. */
+static bool wire_bury_one(struct seai_wire *wire, struct seai_conn *conn)
 {
 	struct sea_session *session = wire->session;
 	uint64_t peer_id;
@@ -117,10 +140,12 @@ static void wire_bury_one(struct seai_wire *wire, struct seai_conn *conn)
 			if (link->conn == conn)
 				seai_link_on_death(link);
 		conn_end(conn);
-		return;
+		wire->wants_retry = true; /* it may have lacked something; not at once, or both would spin */
+		return true;
 	}
 	/* The memory of the dead is gone, so its rings cannot change any more: read them to the end, and all others' too. */
-	seai_wire_resolve_stuck(wire);
+	if (!wire_resolve_stuck_of(wire, holder, SEAI_RECORD_RING_N_UNITS))
+		return false;
 	SEAI_POINT("death: rings drained");
 	/* A process has ended, not a socket: its other connection goes as well. */
 	for (struct seai_conn *other = wire->conns, *next; other; other = next) {
@@ -144,6 +169,7 @@ static void wire_bury_one(struct seai_wire *wire, struct seai_conn *conn)
 	wire->n_deaths++;
 	seai_attachment_owner_died(wire, peer_id);
 	seai_log(session, SEA_LOG_INFO, "peer %016llx %s has ended", (unsigned long long)peer_id, conn->peer_name);
+	return true;
 }
 
 void seai_wire_bury(struct seai_wire *wire)
@@ -161,7 +187,10 @@ void seai_wire_bury(struct seai_wire *wire)
 			conn = conn->next;
 		if (!conn)
 			break;
-		wire_bury_one(wire, conn);
+		if (!wire_bury_one(wire, conn)) {
+			wire->wants_retry = true;
+			break;
+		}
 		has_buried = true;
 	}
 	if (!has_buried)

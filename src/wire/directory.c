@@ -39,22 +39,26 @@ static int directory_openat(const struct seai_wire *wire, int at_fd, const char 
 	}
 }
 
+/* It is held for microseconds; a stopped or hostile process of the same user that keeps it is an error after this time, not a hang. */
+#define DIRECTORY_LOCK_TIMEOUT_NS (5 * SEAI_NS_PER_S)
+
 static int directory_lock(const struct seai_wire *wire)
 {
-	int fd = directory_openat(wire, wire->dir_fd, ".lock", O_RDWR | O_CREAT, wire->group_id ? 0660 : 0600);
+	SEAI_AUTO_FD int fd = openat(wire->dir_fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, wire->group_id ? 0660 : 0600);
+	int64_t deadline_ns = seai_deadline(DIRECTORY_LOCK_TIMEOUT_NS);
 
 	if (fd < 0)
 		return -errno;
-	if (wire->group_id)
-		(void)fchmod(fd, 0660); /* the umask may have taken the group's rights; others than who made it need not give them */
-	while (flock(fd, LOCK_EX) < 0)
-		if (errno != EINTR) {
-			int r = -errno;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		struct timespec pause = { .tv_nsec = 200000 };
 
-			seai_close(fd);
-			return r;
-		}
-	return fd;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (seai_now_ns() > deadline_ns)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+	return seai_take_fd(&fd);
 }
 
 /* Whether the process of p-<id> has ended: its status file is not locked any more, or never was there. */
@@ -292,7 +296,8 @@ int seai_directory_name(const char *address, char name[SEAI_ADDRESS_N_BYTES])
 			address += strlen(schemes[i]);
 			break;
 		}
-	if (!*address || strlen(address) >= SEAI_ADDRESS_N_BYTES)
+	/* Another scheme names another transport: taken for a name, it would never meet anybody. */
+	if (!*address || strlen(address) >= SEAI_ADDRESS_N_BYTES || strstr(address, "://"))
 		return -EINVAL;
 	name[n++] = 'c';
 	name[n++] = '-';
@@ -354,6 +359,7 @@ void seai_directory_unbind(struct seai_wire *wire, const char *name)
 {
 	SEAI_AUTO_FD int lock_fd = directory_lock(wire);
 
+	(void)lock_fd; /* without it as well: the name is ours */
 	SEAI_POINT("directory: before an address is given up");
 	if (seai_directory_resolve(wire, name) == wire->session->id)
 		unlinkat(wire->dir_fd, name, 0);

@@ -93,7 +93,7 @@ static_assert(offsetof(struct seai_descriptor, n_parts) == 56, "layout");
 static_assert(offsetof(struct seai_descriptor, kind) == 60, "layout");
 
 /*
- * A unit of a record ring. A record is one unit, or four for the kinds that name a target. control holds the low 56 bits of the
+ * A unit of a record ring. A record is one unit, or five for the kinds that name a target. control holds the low 56 bits of the
  * generation, 4 bits of the record's kind and 4 bits of the lap of the ring (1 + (position / n_slots) % 15), by
  * which a unit that was published is told from an old one. Several records are published at once by writing the first
  * unit's control last.
@@ -117,7 +117,7 @@ enum seai_control_type {
 	SEAI_CONTROL_HELLO = 1,      /* fd: side of the connection */
 	SEAI_CONTROL_OPEN = 2,       /* fd: doorbell of the opener */
 	SEAI_CONTROL_ACCEPT = 3,     /* fds: doorbell and side of the acceptor */
-	SEAI_CONTROL_START = 4,      /* fd: side of the opener */
+	SEAI_CONTROL_START = 4,      /* fd: side of the opener; without one the acceptor's answer: it is mapped */
 	SEAI_CONTROL_REFUSE = 5,
 	SEAI_CONTROL_CLOSE = 6,      /* the sender uses the link no more */
 	SEAI_CONTROL_ARENA = 7,      /* fd: an arena, read-only */

@@ -222,6 +222,7 @@ static int link_attach_side(struct seai_link *link, int fd)
 
 static void link_become_open(struct seai_link *link)
 {
+	link->conn->wire->retry_after_ns = 0;
 	atomic_store_explicit(&link->state, SEAI_LINK_OPEN, memory_order_release);
 	link->endpoint->on_link(link->endpoint, link);
 }
@@ -251,6 +252,11 @@ void seai_link_on_open(struct seai_conn *conn, const struct seai_control *contro
 	/* A pair has one peer at a time. */
 	if (endpoint && endpoint->pattern == SEA_PAIR && endpoint->n_links) {
 		refusal.link.error = EBUSY;
+		endpoint = NULL;
+	}
+	if (endpoint && control->n_fds == 1 && *fd < 0) {
+		/* Lost on the way in: no descriptor is left here. */
+		refusal.link.error = EMFILE;
 		endpoint = NULL;
 	}
 	if (!endpoint || *fd < 0 || control->open.link_id == 0 || link_find(wire, conn, control->open.link_id) ||
@@ -298,7 +304,7 @@ void seai_link_on_accept(struct seai_conn *conn, const struct seai_control *cont
 	}
 	if (fds[0] < 0 || fds[1] < 0 || control->link.n_send > SEA_CHANNEL_BUF_MAX ||
 	    control->link.n_receive > SEA_CHANNEL_BUF_MAX) {
-		r = -EBADMSG;
+		r = control->n_fds == 2 && fds[1] < 0 ? -EMFILE : -EBADMSG;
 	} else {
 		link_set_capacities(link, control->link.n_send, control->link.n_receive);
 		r = seai_doorbell_accept(&fds[0], &link->bell_in_fd);
@@ -309,6 +315,7 @@ void seai_link_on_accept(struct seai_conn *conn, const struct seai_control *cont
 	}
 	if (r < 0) {
 		link_send(link, SEAI_CONTROL_CLOSE, -r, NULL, 0);
+		conn->wire->wants_retry = true;
 		link_give_up(link);
 		conn->wire->n_refused += r == -EBADMSG;
 		return;
@@ -317,7 +324,7 @@ void seai_link_on_accept(struct seai_conn *conn, const struct seai_control *cont
 	link_send(link, SEAI_CONTROL_START, 0, &side_fd, 1);
 	SEAI_POINT("link: START sent");
 	seai_close(side_fd);
-	link_become_open(link);
+	/* Open as soon as the peer says that it has mapped it: what is published before might never be read. */
 }
 
 void seai_link_on_start(struct seai_conn *conn, const struct seai_control *control, int *fd)
@@ -325,9 +332,18 @@ void seai_link_on_start(struct seai_conn *conn, const struct seai_control *contr
 	struct seai_link *link = link_find(conn->wire, conn, control->link.link_id);
 	int r;
 
-	if (!link || link->is_initiator || link->theirs || atomic_load(&link->state) != SEAI_LINK_OPENING)
+	if (!link || atomic_load(&link->state) != SEAI_LINK_OPENING || (link->is_initiator ? !link->mine : link->theirs != NULL))
 		return;
-	r = *fd < 0 ? -EBADMSG : link_attach_side(link, *fd);
+	if (link->is_initiator) { /* the answer */
+		if (link->endpoint) {
+			link_become_open(link);
+		} else { /* its channel was closed meanwhile */
+			atomic_store_explicit(&link->state, SEAI_LINK_OPEN, memory_order_release);
+			seai_link_let_go(link);
+		}
+		return;
+	}
+	r = *fd >= 0 ? link_attach_side(link, *fd) : control->n_fds == 1 ? -EMFILE : -EBADMSG;
 	if (r < 0 || !link->endpoint) {
 		link_send(link, SEAI_CONTROL_CLOSE, r < 0 ? -r : 0, NULL, 0);
 		if (link->endpoint)
@@ -338,6 +354,8 @@ void seai_link_on_start(struct seai_conn *conn, const struct seai_control *contr
 		return;
 	}
 	SEAI_POINT("link: START received");
+	/* Before anything is published, so that it is read before this process's end. */
+	link_send(link, SEAI_CONTROL_START, 0, NULL, 0);
 	link_become_open(link);
 }
 
@@ -350,6 +368,8 @@ void seai_link_on_refuse(struct seai_conn *conn, const struct seai_control *cont
 	if (control->link.error == EPROTOTYPE)
 		seai_log(conn->wire->session, SEA_LOG_WARNING, "%s: the channel there has a pattern that does not fit",
 		         link->target ? link->target->name + 2 : "?");
+	/* It may be bound, free, or better off in a while. */
+	conn->wire->wants_retry = true;
 	if (link->endpoint)
 		link_give_up(link);
 	else
@@ -389,6 +409,7 @@ void seai_link_on_close(struct seai_conn *conn, const struct seai_control *contr
 		return;
 	switch (atomic_load(&link->state)) {
 	case SEAI_LINK_OPENING:
+		conn->wire->wants_retry = true;
 		if (link->endpoint)
 			link_give_up(link);
 		else
@@ -492,15 +513,23 @@ void seai_link_free_finished(struct seai_wire *wire)
 
 uint64_t seai_link_head(const struct seai_link *link)
 {
-	uint64_t position = atomic_load_explicit(&link->in.position, memory_order_acquire);
+	uint64_t start = atomic_load_explicit(&link->in.position, memory_order_acquire), position, again;
 
 	if (!link->theirs || !link->n_slots_theirs)
 		return 0;
-	/* acquire: pairs with the release that publishes a descriptor; at most a ring's length, whatever a liar writes */
-	for (uint32_t i = 0; i < link->n_slots_theirs; i++, position++)
-		if (atomic_load_explicit(&link->in.slots[position & link->in.mask].sequence, memory_order_acquire) != position + 1)
-			break;
-	return position;
+	for (;;) {
+		position = start;
+		/* acquire: pairs with the release that publishes a descriptor; at most a ring's length, whatever a liar writes */
+		for (uint32_t i = 0; i < link->n_slots_theirs; i++, position++)
+			if (atomic_load_explicit(&link->in.slots[position & link->in.mask].sequence, memory_order_acquire) !=
+			    position + 1)
+				break;
+		/* A slot that was read meanwhile may hold a later message by now, which looked like the end. */
+		again = atomic_load_explicit(&link->in.position, memory_order_acquire);
+		if (again == start || again >= position)
+			return again > position ? again : position;
+		start = again;
+	}
 }
 
 void seai_endpoint_add(struct seai_wire *wire, struct seai_endpoint *endpoint)

@@ -139,6 +139,7 @@ static void open_free_wire(struct seai_wire *wire)
 		seai_conn_free(wire->dead);
 		wire->dead = next;
 	}
+	free(wire->introductions);
 	seai_close(wire->epoll_fd);
 	seai_close(wire->wake_fd);
 	seai_close(wire->inotify_fd);

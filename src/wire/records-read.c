@@ -60,6 +60,11 @@ static unsigned reader_peek(struct seai_record_reader *reader, struct seai_recor
 	return SEAI_GRANT_N_UNITS;
 }
 
+static struct seai_conn *reader_conn(struct seai_record_reader *reader)
+{
+	return (struct seai_conn *)(void *)((uint8_t *)reader - offsetof(struct seai_conn, reader));
+}
+
 static void reader_advance(struct seai_record_reader *reader, uint64_t position)
 {
 	uint64_t old = atomic_load_explicit(&reader->mine->tail, memory_order_relaxed), want;
@@ -68,17 +73,16 @@ static void reader_advance(struct seai_record_reader *reader, uint64_t position)
 	SEAI_POINT("drain: applied, room not given back");
 	/* release: the units were read before their slots are given back */
 	atomic_store_explicit(&reader->mine->tail, position, memory_order_release);
-	/* Their list of waiting releases wants room; rare, so the full fence does. */
+	/* Their list of waiting releases may want room. */
+	seai_fence_light(atomic_load_explicit(&reader_conn(reader)->asymmetric, memory_order_relaxed));
 	want = atomic_load_explicit(&reader->theirs->want_room, memory_order_relaxed);
 	if (SEAI_UNLIKELY(want != UINT64_MAX)) {
 		atomic_thread_fence(memory_order_seq_cst);
 		want = atomic_load_explicit(&reader->theirs->want_room, memory_order_relaxed);
 		if (want - old < position - old) {
-			struct seai_conn *conn =
-				(struct seai_conn *)(void *)((uint8_t *)reader - offsetof(struct seai_conn, reader));
 			struct seai_control control = { .type = SEAI_CONTROL_WAKE };
 
-			(void)seai_control_try_send(conn, &control, NULL, 0);
+			(void)seai_control_try_send(reader_conn(reader), &control, NULL, 0);
 		}
 	}
 }
@@ -90,8 +94,8 @@ static bool reader_drain(struct sea_session *session, struct seai_record_reader 
 	uint64_t start = reader->position;
 
 	reader->is_stuck = false;
-	/* Bounded: a busy peer is read on in the next pass. */
-	while (!reader->is_broken && reader->position - start < SEAI_RECORD_RING_N_UNITS) {
+	/* Bounded: a busy peer is read on in the next call. */
+	while (!reader->is_broken && reader->position < reader->drain_end) {
 		const struct seai_unit *unit = reader_unit(reader, reader->position);
 		/* acquire: pairs with the release that published the batch */
 		uint64_t control = atomic_load_explicit(&unit->control, memory_order_acquire);
@@ -135,6 +139,9 @@ bool seai_records_drain(struct sea_session *session)
 	uint64_t n_freed = session->ledger->n_freed;
 	bool has_progress, has_stuck, has_broken = false;
 
+	/* What was there before this call is read, whatever others write meanwhile. */
+	for (struct seai_record_reader *reader = wire->readers; reader; reader = reader->next)
+		reader->drain_end = reader->position + SEAI_RECORD_RING_N_UNITS;
 	do {
 		has_progress = has_stuck = false;
 		for (struct seai_record_reader *reader = wire->readers; reader; reader = reader->next) {
@@ -156,24 +163,45 @@ bool seai_records_drain(struct sea_session *session)
 	return true;
 }
 
+/* Whether a record stands there that is not read yet and could be. */
+static bool records_are_there(const struct seai_wire *wire)
+{
+	for (const struct seai_record_reader *reader = wire->readers; reader; reader = reader->next) {
+		const struct seai_unit *unit = reader_unit(reader, reader->position);
+
+		if (!reader->is_stuck && !reader->is_broken &&
+		    reader_unit_is_there(atomic_load_explicit(&unit->control, memory_order_acquire), reader->position))
+			return true;
+	}
+	return false;
+}
+
 void seai_records_arm(struct sea_session *session)
 {
 	struct seai_wire *wire = session->wire;
 
-	for (struct seai_record_reader *reader = wire->readers; reader; reader = reader->next)
-		atomic_store_explicit(&reader->mine->want_data, reader->position, memory_order_relaxed);
-	/* Both kinds of peers are served by both fences: see base/fence.h. */
-	seai_fence_heavy(wire->asymmetric);
-	for (struct seai_record_reader *reader = wire->readers; reader; reader = reader->next) {
-		const struct seai_unit *unit = reader_unit(reader, reader->position);
-
-		/* Something came meanwhile: nobody will ring for it. */
-		if (!reader->is_stuck && !reader->is_broken &&
-		    reader_unit_is_there(atomic_load_explicit(&unit->control, memory_order_acquire), reader->position)) {
-			seai_wire_poke(wire);
-			break;
-		}
+	/* What comes between the asking and the second look is read here: nobody will ring for it. */
+	for (int i = 0; i < 4; i++) {
+		for (struct seai_record_reader *reader = wire->readers; reader; reader = reader->next)
+			atomic_store_explicit(&reader->mine->want_data, reader->position, memory_order_relaxed);
+		/* Both kinds of peers are served by both fences: see base/fence.h. */
+		seai_fence_heavy(wire->asymmetric);
+		if (!records_are_there(wire))
+			return;
+		if (seai_records_drain(session))
+			seai_note_release(session);
 	}
+	/* They write faster than we can ask: the service thread goes on with it. */
+	wire->must_drain = true;
+	seai_wire_poke(wire);
+}
+
+void seai_records_doubt_stuck(struct sea_session *session)
+{
+	struct seai_wire *wire = session->wire;
+
+	for (struct seai_record_reader *reader = wire->readers; reader; reader = reader->next)
+		reader->doubted = reader->is_stuck ? reader->position : UINT64_MAX;
 }
 
 void seai_records_discard_stuck(struct sea_session *session)
@@ -182,7 +210,8 @@ void seai_records_discard_stuck(struct sea_session *session)
 
 	for (struct seai_record_reader *reader = wire->readers; reader; reader = reader->next) {
 		struct seai_record record;
-		unsigned n_units = reader->is_stuck && !reader->is_broken ? reader_peek(reader, &record) : 0;
+		bool is_doubted = reader->is_stuck && reader->doubted == reader->position && !reader->is_broken;
+		unsigned n_units = is_doubted ? reader_peek(reader, &record) : 0;
 		enum seai_applied applied;
 
 		if (n_units == 0)
@@ -190,7 +219,7 @@ void seai_records_discard_stuck(struct sea_session *session)
 		SEAI_POINT("drain: before a stuck record is judged");
 		applied = seai_ledger_apply(session, reader->holder, &record);
 		if (applied == SEAI_APPLIED_UNKNOWN)
-			seai_ledger_apply_to_dead(session, reader->holder, &record);
+			seai_ledger_apply_to_dead(session, reader->holder, &record, wire->is_blind);
 		else if (applied != SEAI_APPLIED)
 			session->ledger->n_lies++;
 		reader_advance(reader, reader->position + n_units);

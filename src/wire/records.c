@@ -110,11 +110,13 @@ static bool writer_must_wake(struct seai_conn *conn, uint64_t old_position)
 	return want - old_position < writer->position - old_position || old_position / half != writer->position / half;
 }
 
-static void conn_wake(struct seai_conn *conn)
+static void writer_wake(struct seai_conn *conn, uint64_t old_position)
 {
 	struct seai_control control = { .type = SEAI_CONTROL_WAKE };
 
-	/* A full socket means that the owner has been woken. */
+	if (SEAI_LIKELY(!writer_must_wake(conn, old_position)))
+		return;
+	/* A full socket means that the owner has been woken. The lock is held, so that the connection cannot end meanwhile. */
 	SEAI_POINT("records: owner not woken");
 	(void)seai_control_try_send(conn, &control, NULL, 0);
 }
@@ -156,7 +158,6 @@ static void writer_flush(struct seai_record_writer *writer)
 void seai_records_flush(struct seai_conn *conn)
 {
 	struct seai_record_writer *writer = &conn->writer;
-	bool must_wake = false;
 
 	{
 		SEAI_LOCKED(&writer->lock, lock);
@@ -169,18 +170,17 @@ void seai_records_flush(struct seai_conn *conn)
 				seai_fence_heavy(atomic_load_explicit(&conn->asymmetric, memory_order_relaxed));
 				writer_flush(writer);
 			}
-			must_wake = writer->position != old && writer_must_wake(conn, old);
+			if (writer->position != old)
+				writer_wake(conn, old);
 		}
 	}
-	if (must_wake)
-		conn_wake(conn);
 }
 
 int seai_records_write(struct seai_conn *conn, const struct seai_record *records, size_t n_records, bool must_be_now)
 {
 	struct seai_record_writer *writer = &conn->writer;
 	unsigned n_units = 0;
-	bool must_wake = false, must_poke = false;
+	bool must_poke = false;
 	uint64_t old;
 
 	for (size_t i = 0; i < n_records; i++)
@@ -194,7 +194,7 @@ int seai_records_write(struct seai_conn *conn, const struct seai_record *records
 		old = writer->position;
 		if (SEAI_LIKELY(!writer->n_waiting && writer_room(writer) >= n_units)) {
 			writer_publish(writer, records, n_records, n_units);
-			must_wake = writer_must_wake(conn, old);
+			writer_wake(conn, old);
 		} else if (must_be_now) {
 			return -EAGAIN;
 		} else {
@@ -205,8 +205,6 @@ int seai_records_write(struct seai_conn *conn, const struct seai_record *records
 			must_poke = true;
 		}
 	}
-	if (SEAI_UNLIKELY(must_wake))
-		conn_wake(conn);
 	if (SEAI_UNLIKELY(must_poke))
 		seai_wire_poke(conn->wire);
 	return 0;
@@ -234,6 +232,10 @@ int seai_records_write_groups(struct seai_records_group *groups, size_t n_groups
 	size_t n_locked;
 	int r = 0;
 
+	for (size_t i = 0; i < n_groups; i++)
+		if (records_n_units(groups[i].records, groups[i].n_records) > SEAI_RECORD_RING_N_UNITS)
+			return -E2BIG;
+
 	if (n_groups == 1) {
 		r = seai_records_write(groups[0].owner, groups[0].records, groups[0].n_records, true);
 		return r == -EOWNERDEAD ? 0 : r;
@@ -259,17 +261,14 @@ int seai_records_write_groups(struct seai_records_group *groups, size_t n_groups
 		struct seai_conn *owner = groups[i].owner;
 		struct seai_record_writer *writer = &owner->writer;
 		uint64_t old = writer->position;
-		bool must_wake = false;
 
 		if (r == 0 && writer->mine) {
 			writer_publish(writer, groups[i].records, groups[i].n_records,
 			               records_n_units(groups[i].records, groups[i].n_records));
 			SEAI_POINT("records: one owner of several told");
-			must_wake = writer_must_wake(owner, old);
+			writer_wake(owner, old);
 		}
 		seai_lock_release(&writer->lock);
-		if (must_wake)
-			conn_wake(owner);
 	}
 	return r;
 }
@@ -359,7 +358,6 @@ static int records_write_run(struct seai_conn *conn, struct seai_attached *attac
                              size_t n)
 {
 	struct seai_record_writer *writer = &conn->writer;
-	bool must_wake;
 
 	{
 		SEAI_LOCKED(&writer->lock, lock);
@@ -378,10 +376,8 @@ static int records_write_run(struct seai_conn *conn, struct seai_attached *attac
 		}
 		writer->position += n;
 		attached_give_locked(attached, n);
-		must_wake = writer_must_wake(conn, writer->position - n);
+		writer_wake(conn, writer->position - n);
 	}
-	if (SEAI_UNLIKELY(must_wake))
-		conn_wake(conn);
 	return 0;
 }
 

@@ -50,7 +50,8 @@ void seai_records_flush(struct seai_conn *conn);
 bool seai_records_drain(struct sea_session *session);
 void seai_records_arm(struct sea_session *session);
 
-/* After drain made no progress with everything read: what is still stuck is about the dead, or a lie. Books lock held. */
+/* Notes what is stuck; when all hellos and rings were read after that, what is stuck still is about the dead, or a lie. Books lock held. */
+void seai_records_doubt_stuck(struct sea_session *session);
 void seai_records_discard_stuck(struct sea_session *session);
 
 #endif

@@ -46,6 +46,16 @@ int seai_wire_watch(struct seai_wire *wire, int fd, uint32_t events, void *point
 	return epoll_ctl(wire->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+void seai_wire_pause_listening(struct seai_wire *wire, bool paused)
+{
+	struct epoll_event event = { .events = paused ? 0 : EPOLLIN, .data.ptr = &wire->listen_fd };
+
+	if (paused == wire->is_listen_paused)
+		return;
+	wire->is_listen_paused = paused;
+	epoll_ctl(wire->epoll_fd, EPOLL_CTL_MOD, wire->listen_fd, &event);
+}
+
 /* Tries what is not connected. Returns whether something should be tried again soon. */
 static bool service_connect(struct seai_wire *wire)
 {
@@ -153,25 +163,69 @@ static void service_handle(struct seai_wire *wire, const struct epoll_event *eve
 		seai_conn_read(conn);
 }
 
+/* Records that came while somebody armed: nobody rings for them. */
+static void service_drain(struct seai_wire *wire)
+{
+	struct sea_session *session = wire->session;
+	SEAI_LOCKED(&session->books, books);
+
+	if (!wire->must_drain)
+		return;
+	wire->must_drain = false;
+	if (seai_records_drain(session))
+		seai_note_release(session);
+	seai_records_arm(session);
+}
+
+/* What was lacking may be there again. Not at once: who lacks something says no as fast as it is asked. */
+static void service_retry(struct seai_wire *wire)
+{
+	if (!wire->retry_at_ns || seai_now_ns() < wire->retry_at_ns)
+		return;
+	wire->retry_at_ns = 0;
+	wire->targets_dirty |= wire->wants_retry;
+	wire->wants_retry = false;
+	seai_wire_pause_listening(wire, false);
+	seai_attachment_retry_introductions(wire);
+}
+
+/* When to try again, each time later, until something works; 0: nothing to be tried. */
+static int64_t service_set_retry(struct seai_wire *wire)
+{
+	if (!wire->wants_retry && !wire->is_listen_paused && !wire->n_introductions) {
+		wire->retry_at_ns = 0;
+	} else if (!wire->retry_at_ns) {
+		wire->retry_after_ns = wire->retry_after_ns ? 2 * wire->retry_after_ns : SERVICE_RETRY_MIN_NS;
+		if (wire->retry_after_ns > SERVICE_RETRY_MAX_NS)
+			wire->retry_after_ns = SERVICE_RETRY_MAX_NS;
+		wire->retry_at_ns = seai_now_ns() + wire->retry_after_ns;
+	}
+	return wire->retry_at_ns;
+}
+
 /* One round of work after events. Returns in how many ns to look again; -1: when something happens. */
 static int64_t service_work(struct seai_wire *wire, int64_t *retry_ns)
 {
 	struct sea_session *session = wire->session;
 	bool soon = false, look = false, hellos = false, has_dying;
+	int64_t retry_at_ns;
 
 	{
 		SEAI_LOCKED(&wire->control, control);
+		service_retry(wire);
 		seai_wire_bury(wire);
 		seai_wire_ask_settlements(wire);
 		seai_link_free_finished(wire);
 		seai_attachment_look_for_dead(wire);
 		for (struct seai_conn *conn = wire->conns; conn; conn = conn->next)
 			seai_records_flush(conn);
+		service_drain(wire);
 		if (wire->targets_dirty || wire->inotify_fd < 0)
-			soon |= service_connect(wire);
+			wire->wants_retry |= service_connect(wire);
 		look = wire->inotify_fd < 0 && service_has_unconnected(wire);
 		hellos = service_check_hellos(wire);
 		has_dying = wire->has_dying_owners;
+		retry_at_ns = service_set_retry(wire);
 	}
 	seai_attachment_reap(wire);
 	soon |= seai_attachment_retire_own(wire);
@@ -187,6 +241,8 @@ static int64_t service_work(struct seai_wire *wire, int64_t *retry_ns)
 		*retry_ns = *retry_ns < SERVICE_RETRY_MAX_NS ? 2 * *retry_ns : SERVICE_RETRY_MAX_NS;
 	else
 		*retry_ns = SERVICE_RETRY_MIN_NS / 2;
+	if (retry_at_ns && (!soon || *retry_ns > retry_at_ns - seai_now_ns()))
+		return retry_at_ns > seai_now_ns() ? retry_at_ns - seai_now_ns() : 0;
 	if (look && (!soon || *retry_ns > SERVICE_LOOK_NS))
 		return SERVICE_LOOK_NS;
 	return soon ? *retry_ns : hellos ? SEAI_NS_PER_S : -1;

@@ -19,7 +19,8 @@ static void lookup_empty(struct seai_lookup_entry *entry)
 		return;
 	atomic_fetch_add_explicit(&entry->attached->n_taken, atomic_load_explicit(&entry->n_taken, memory_order_relaxed),
 	                          memory_order_relaxed);
-	atomic_store_explicit(&entry->n_taken, 0, memory_order_relaxed);
+	/* release: who sees the 0 sees the sum that it went to */
+	atomic_store_explicit(&entry->n_taken, 0, memory_order_release);
 	entry->attached = NULL;
 }
 
@@ -35,7 +36,7 @@ uint64_t seai_lookup_n_taken(const struct seai_lookup *lookup, const struct seai
 
 	for (unsigned i = 0; i < SEAI_LOOKUP_N; i++)
 		if (lookup->entries[i].attached == attached)
-			n += atomic_load_explicit(&lookup->entries[i].n_taken, memory_order_relaxed);
+			n += atomic_load_explicit(&lookup->entries[i].n_taken, memory_order_acquire);
 	return n;
 }
 
@@ -69,6 +70,8 @@ static int lookup_slowly(struct seai_link *link, struct seai_lookup *lookup, uin
 		control.arena.owner_id = owner_id;
 		control.arena.arena_id = arena_id;
 		seai_control_send(link->conn, &control, NULL, 0);
+		if (wire->attach_error)
+			r = wire->attach_error;
 	}
 	if (!lookup->has_control)
 		seai_lock_release(&wire->control);
@@ -245,48 +248,28 @@ static int take_single(struct seai_link *link, struct seai_lookup *lookup, const
 	return 1;
 }
 
-/* A table names the blocks that the message holds; the first is the one that the descriptor names. */
-static int take_table(struct seai_link *link, struct seai_lookup *lookup, const struct seai_descriptor *descriptor,
-                      struct sea_message *message)
+/* A table names the blocks that the message holds; the first is the one that the descriptor names, head, which is taken already if it is own. */
+static int take_table_of(struct seai_link *link, struct seai_lookup *lookup, const struct seai_descriptor *descriptor,
+                         const struct seai_ref *head, struct sea_message *message)
 {
 	uint64_t own_id = link->conn->wire->session->id;
 	const struct seai_block_name *names;
 	const struct seai_table_part *parts;
-	struct seai_block_name name = {
-		.owner_id = descriptor->owner_id,
-		.arena_id = descriptor->arena_id,
-		.block_id = descriptor->block_id,
-		.generation = descriptor->generation,
-	};
-	struct seai_ref head;
+	struct seai_block_name name;
 	uint32_t n_blocks;
 	int r;
 
-	/* Where the table is must be known before it can be read; a head of our own is taken below. */
-	if (name.owner_id == own_id) {
-		struct seai_arena *arena;
-		SEAI_LOCKED(&message->session->books, books);
-
-		arena = seai_session_find_arena(message->session, name.arena_id);
-		if (!arena)
-			return -EBADMSG;
-		head = (struct seai_ref){ .base = (const uint8_t *)arena->head, .n_bytes = arena->n_bytes };
-	} else {
-		r = take_foreign(link, lookup, &name, &head);
-		if (r < 0)
-			return r;
-	}
-	if (!seai_table_open(head.base, head.n_bytes, descriptor->offset, descriptor->n_bytes, descriptor->n_parts, &names,
+	if (!seai_table_open(head->base, head->n_bytes, descriptor->offset, descriptor->n_bytes, descriptor->n_parts, &names,
 	                     &n_blocks, &parts))
 		return -EBADMSG;
 	r = seai_message_reserve_refs(message, n_blocks);
 	if (r < 0)
 		return r;
 	message->n_blocks = n_blocks;
+	message->refs[0] = *head;
 	/* All that can fail without a trace first: foreign arenas; then what changes our own books. */
-	for (uint32_t i = 0; i < n_blocks; i++) {
-		if (i > 0)
-			memcpy(&name, &names[i], sizeof(name)); /* loaded once */
+	for (uint32_t i = 1; i < n_blocks; i++) {
+		memcpy(&name, &names[i], sizeof(name)); /* loaded once */
 		if (name.owner_id == own_id) {
 			message->refs[i] = (struct seai_ref){ .generation = name.generation, .block_id = name.block_id, .arena_id = name.arena_id };
 			continue;
@@ -295,7 +278,7 @@ static int take_table(struct seai_link *link, struct seai_lookup *lookup, const 
 		if (r < 0)
 			return r;
 	}
-	for (uint32_t i = 0; i < n_blocks; i++) {
+	for (uint32_t i = 1; i < n_blocks; i++) {
 		struct seai_ref *ref = &message->refs[i];
 
 		if (ref->attached)
@@ -303,7 +286,7 @@ static int take_table(struct seai_link *link, struct seai_lookup *lookup, const 
 		name = (struct seai_block_name){ own_id, ref->arena_id, ref->block_id, ref->generation };
 		r = take_own(link, &name, false, ref);
 		if (r < 0) {
-			take_undo_own(message->session, message->refs, i);
+			take_undo_own(message->session, message->refs + 1, i - 1);
 			return r;
 		}
 	}
@@ -318,6 +301,28 @@ static int take_table(struct seai_link *link, struct seai_lookup *lookup, const 
 	if (sea_message_get_part(message, 0, &message->first_part) < 0)
 		message->first_part = (struct sea_part){ NULL, 0 };
 	return 1;
+}
+
+static int take_table(struct seai_link *link, struct seai_lookup *lookup, const struct seai_descriptor *descriptor,
+                      struct sea_message *message)
+{
+	const struct seai_block_name name = {
+		.owner_id = descriptor->owner_id,
+		.arena_id = descriptor->arena_id,
+		.block_id = descriptor->block_id,
+		.generation = descriptor->generation,
+	};
+	bool is_own = name.owner_id == link->conn->wire->session->id;
+	struct seai_ref head;
+	/* An own head is held from here on, so that its arena stays while the table is read. */
+	int r = is_own ? take_own(link, &name, false, &head) : take_foreign(link, lookup, &name, &head);
+
+	if (r < 0)
+		return r;
+	r = take_table_of(link, lookup, descriptor, &head, message);
+	if (r < 0 && is_own)
+		take_undo_own(message->session, &head, 1);
+	return r;
 }
 
 int seai_link_take(struct seai_link *link, struct seai_lookup *lookup, struct sea_message **ret_message)

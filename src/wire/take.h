@@ -13,7 +13,7 @@
 
 /* An arena found of late, and how many holds of it its thread has taken since: counted here, without a locked instruction. */
 struct seai_lookup_entry {
-	struct seai_attached *attached;
+	_Atomic(struct seai_attached *) attached;
 	const struct seai_conn *conn; /* over which it came */
 	_Atomic uint64_t n_taken;
 };

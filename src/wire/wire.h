@@ -42,6 +42,8 @@ struct seai_record_reader {
 	const struct seai_side *theirs;
 	struct seai_side *mine;
 	uint64_t position; /* units read */
+	uint64_t drain_end; /* how far one call reads */
+	uint64_t doubted;  /* position of a record that was stuck before everything was read again */
 	uint32_t holder;
 	bool is_stuck;     /* its next record has to wait for others' */
 	bool is_broken;    /* malformed: read no more */
@@ -59,6 +61,12 @@ struct seai_told {
 	uint64_t owner_id;
 	uint32_t arena_id;
 	bool is_done; /* introductions: READY came */
+};
+
+/* An owner to be greeted, and who waits for it. */
+struct seai_introduction {
+	struct seai_conn *conn;
+	uint64_t owner_id;
 };
 
 enum seai_conn_state {
@@ -81,6 +89,7 @@ struct seai_conn {
 	_Atomic bool asymmetric; /* both ends execute membarrier before they sleep */
 	bool wants_write;
 	bool is_doomed;        /* to be ended by the service loop */
+	bool is_reading;       /* seai_conn_read() is at it */
 	bool is_refused;       /* because of what it sent: nothing more is read of it */
 	bool has_lost_arena;   /* one that it sent could not be taken: it may be asked for it again */
 	char peer_name[32];
@@ -137,10 +146,17 @@ struct seai_wire {
 	_Atomic bool is_poked;
 
 	struct seai_conn *conns;
+	struct seai_introduction *introductions; /* owners that could not be greeted yet */
+	uint32_t n_introductions, n_introductions_max;
+	bool wants_retry;                /* something could not be done for lack of descriptors or memory: try again soon */
+	int64_t retry_at_ns, retry_after_ns; /* when, 0: not set; and how long after the last time */
+	bool is_listen_paused;           /* no descriptor was left to accept with */
+	bool must_drain;                 /* records came while arming: read them, and arm again (books lock) */
 	struct seai_conn *dead;          /* ended, with links that are not drained yet */
 	struct seai_endpoint *endpoints;
 	struct seai_target *targets;
 	bool targets_dirty;              /* look at unconnected targets now */
+	int attach_error;                /* why an arena of a peer could not be mapped, last */
 	struct seai_attached *attached[SEAI_N_ATTACHED_BUCKETS];
 	struct seai_attached *dying;     /* out of the table, waiting until nobody looks at them */
 	_Atomic uint32_t attached_epoch; /* bumped when something left the table: caches are void */
@@ -172,6 +188,8 @@ static inline struct seai_wire *seai_wire_of(const struct sea_session *session)
 void seai_wire_poke(struct seai_wire *wire);
 int seai_wire_start(struct seai_wire *wire);
 void seai_wire_stop(struct seai_wire *wire);
+/* Stops or resumes looking at the listening socket. */
+void seai_wire_pause_listening(struct seai_wire *wire, bool paused);
 /* Adds a descriptor to the service thread's set; pointer tags the event. 0 or -errno. */
 int seai_wire_watch(struct seai_wire *wire, int fd, uint32_t events, void *pointer);
 
@@ -217,6 +235,9 @@ void seai_attachment_on_forget(struct seai_conn *conn, const struct seai_control
 void seai_attachment_on_resend(struct seai_conn *conn, const struct seai_control *control);
 /* A process is dead: what it owned stays until nobody needs it. */
 void seai_attachment_owner_died(struct seai_wire *wire, uint64_t owner_id);
+/* Greets owners that could not be greeted before; those who asked are told. */
+void seai_attachment_retry_introductions(struct seai_wire *wire);
+/* A connection has ended: nobody waits for its introductions. */
 void seai_attachment_conn_gone(struct seai_wire *wire, const struct seai_conn *conn);
 /* Moves what may go to the dying. */
 void seai_attachment_look_for_dead(struct seai_wire *wire);
