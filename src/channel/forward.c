@@ -394,7 +394,9 @@ int seai_channel_hand_on(struct seai_link *link, struct sea_message *message)
 		if (r < 0 && r != -EOWNERDEAD)
 			return r;
 	}
+	SEAI_POINT("hand on: granted, not published");
 	seai_link_publish(link, message, ref->has_token ? SEAI_TOKEN_BIT(0) : 0, is_to_owner ? SEAI_DESCRIPTOR_GIVEN : 0);
+	SEAI_POINT("hand on: published, not let go");
 	seai_attached_give(message->session, attached, 1);
 	seai_message_put(message);
 	return 0;

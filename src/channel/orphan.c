@@ -44,13 +44,11 @@ static bool flush_has_queued(struct sea_channel *channel)
 	return has_queued;
 }
 
-int sea_channel_flush(struct sea_channel *channel, int64_t timeout_ns)
+static int flush_wait(struct sea_channel *channel, int64_t timeout_ns)
 {
 	struct sea_session *session = channel->session;
 	int64_t deadline_ns = seai_deadline(timeout_ns), spin_until_ns = 0;
 
-	if (seai_session_is_forked(session))
-		return -EPERM;
 	for (;;) {
 		bool has_orphans, is_released;
 		uint32_t epoch;
@@ -89,9 +87,7 @@ int sea_channel_flush(struct sea_channel *channel, int64_t timeout_ns)
 			return -EAGAIN;
 		{
 			SEAI_LOCKED(&session->books, books);
-			atomic_fetch_add_explicit(&session->n_memory_waiters, 1, memory_order_relaxed);
 			session->hooks->arm(session);
-			atomic_fetch_sub_explicit(&session->n_memory_waiters, 1, memory_order_relaxed);
 			if (session->hooks->drain(session))
 				continue;
 		}
@@ -99,4 +95,16 @@ int sea_channel_flush(struct sea_channel *channel, int64_t timeout_ns)
 		if (r < 0)
 			return r;
 	}
+}
+
+int sea_channel_flush(struct sea_channel *channel, int64_t timeout_ns)
+{
+	int r;
+
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	seai_waiting_begin(channel->session);
+	r = flush_wait(channel, timeout_ns);
+	seai_waiting_end(channel->session);
+	return r;
 }

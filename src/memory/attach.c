@@ -97,12 +97,19 @@ int seai_attached_new(struct seai_attached **ret_attached, const struct sea_sess
 	return 0;
 }
 
+void seai_attached_unmap(struct seai_attached *attached)
+{
+	if (attached->base)
+		munmap((void *)(uintptr_t)attached->base, attached->n_bytes);
+	attached->base = NULL;
+	attached->fd = seai_close(attached->fd);
+}
+
 struct seai_attached *seai_attached_free(struct seai_attached *attached)
 {
 	if (!attached)
 		return NULL;
-	munmap((void *)(uintptr_t)attached->base, attached->n_bytes);
-	seai_close(attached->fd);
+	seai_attached_unmap(attached);
 	free(attached->providers);
 	free(attached);
 	return NULL;

@@ -49,7 +49,10 @@ struct seai_attached {
 int seai_attached_new(struct seai_attached **ret_attached, const struct sea_session *session, int *fd, uint64_t owner_id,
                       uint32_t arena_id);
 
-/* Unmaps and closes. */
+/* Unmaps and closes; the object stays. */
+void seai_attached_unmap(struct seai_attached *attached);
+
+/* Unmaps and closes where that is not done yet. */
 struct seai_attached *seai_attached_free(struct seai_attached *attached);
 
 #endif

@@ -179,6 +179,8 @@ int sea_heap_get_stats(struct sea_heap *heap, struct sea_heap_stats *ret_stats)
 	if (seai_session_is_forked(heap->session))
 		return -EPERM;
 	seai_lock_take(&heap->session->books);
+	/* What holders have released counts as free as soon as they wrote it, not when somebody allocates. */
+	heap->session->hooks->drain(heap->session);
 	stats.quota_n_bytes = heap->quota;
 	stats.n_bytes_backed = heap->n_bytes_backed;
 	stats.n_bytes_used = heap->n_bytes_used;

@@ -165,6 +165,18 @@ static inline int heap_pop(struct sea_heap *heap, unsigned size_class, uint64_t 
 	return 0;
 }
 
+struct seai_block *seai_heap_pop_warm(struct sea_heap *heap, unsigned size_class, uint64_t n_bytes)
+{
+	struct seai_heap_class *class = &heap->classes[size_class];
+	struct seai_block *block = class->free;
+
+	if (SEAI_UNLIKELY(!block || (!seai_class_is_slab(size_class) && block->n_backed < n_bytes)))
+		return NULL;
+	class->free = block->next;
+	block_begin(heap, block, class->n_bytes);
+	return block;
+}
+
 /* Whether the quota could ever give that: -E2BIG. */
 static int heap_check(const struct sea_heap *heap, uint64_t n_bytes, uint64_t n_bytes_now)
 {

@@ -34,6 +34,9 @@ int seai_heap_allocate(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignme
 int seai_heap_reserve(struct sea_heap *heap, uint64_t n_bytes, uint64_t n_bytes_now, uint64_t alignment,
                       struct seai_block **ret_block);
 
+/* A warm block of a class (seai_class_of()) that is backed for n_bytes, or NULL: a few instructions, and no look at anything else. */
+struct seai_block *seai_heap_pop_warm(struct sea_heap *heap, unsigned size_class, uint64_t n_bytes);
+
 /* As many as there are, up to n_blocks, of one size: at least 1, else an error as above. */
 int seai_heap_allocate_many(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignment, struct seai_block **blocks,
                             size_t n_blocks);

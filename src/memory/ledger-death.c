@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "memory/arena.h"
 #include "memory/ledger-private.h"
 #include "memory/ledger.h"
@@ -291,4 +292,18 @@ void seai_ledger_settle(struct sea_session *session, struct seai_settlement *set
 	free(log->grants);
 	free(settlement);
 	seai_note_release(session);
+}
+
+static void end_settle_account(struct seai_block *block, void *userdata)
+{
+	struct seai_account *account = SEAI_TAKE(block->account);
+
+	(void)userdata;
+	if (account && --account->n_outstanding == 0 && account->closed)
+		free(account);
+}
+
+void seai_ledger_settle_accounts(struct sea_session *session)
+{
+	ledger_for_each_block(session, end_settle_account, NULL);
 }

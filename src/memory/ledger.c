@@ -203,7 +203,8 @@ void seai_ledger_release_own(struct sea_session *session, struct seai_block *blo
 
 	block->n_own--;
 	seai_block_free_if_unheld(session, block);
-	if (n_freed != session->ledger->n_freed)
+	if (n_freed != session->ledger->n_freed &&
+	    SEAI_UNLIKELY(atomic_load_explicit(&session->n_memory_waiters, memory_order_relaxed)))
 		seai_note_release(session);
 }
 

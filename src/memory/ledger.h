@@ -198,6 +198,9 @@ bool seai_ledger_take_given(struct sea_session *session, uint32_t holder, uint32
 /* If the block is the head of a message that was sent: the message comes back to its channel, with holds of its own. */
 void seai_ledger_orphan(struct sea_session *session, struct seai_block *block);
 
+/* At the end of a session: what others still hold does not keep the accounts of closed channels. */
+void seai_ledger_settle_accounts(struct sea_session *session);
+
 /* The account of a channel. */
 int seai_account_new(struct seai_account **ret_account, enum sea_orphans policy, int kick_fd);
 /* The channel is closed: waiting orphans are released; the account goes when nothing is outstanding. */

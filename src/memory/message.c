@@ -13,14 +13,6 @@
 #include "memory/heap-state.h"
 #include "memory/ledger.h"
 
-int sea_message_new(struct sea_message **ret_message, struct sea_heap *heap, size_t n_bytes, size_t alignment,
-                    int64_t timeout_ns)
-{
-	int r = sea_message_new_many(ret_message, 1, heap, n_bytes, alignment, timeout_ns);
-
-	return r < 0 ? r : 0;
-}
-
 /* Empty and very small messages lie in the object and travel in the descriptor. */
 static int message_new_inline(struct sea_message **messages, size_t n_messages, struct sea_session *session, size_t n_bytes)
 {
@@ -41,6 +33,61 @@ static int message_new_inline(struct sea_message **messages, size_t n_messages, 
 }
 
 #define MESSAGE_BATCH 64
+
+/* A message of one part in a block that was just allocated. NULL: no memory for the object. */
+static inline struct sea_message *message_of_block(struct sea_session *session, struct seai_block *block, size_t n_bytes)
+{
+	struct sea_message *message = seai_message_take(session);
+
+	if (SEAI_UNLIKELY(!message))
+		return NULL;
+	message->kind = SEAI_MESSAGE_SINGLE;
+	message->flags = SEAI_MESSAGE_WRITABLE;
+	message->n_parts = 1;
+	message->n_blocks = 1;
+	message->offset = block->offset;
+	message->n_bytes = n_bytes;
+	message->ref.attached = NULL;
+	message->ref.block = block;
+	message->ref.base = (const uint8_t *)block->arena->head;
+	message->ref.n_bytes = block->arena->n_bytes;
+	message->ref.generation = block->generation;
+	message->ref.block_id = block->id;
+	message->ref.arena_id = block->arena->id;
+	message->ref.source_plus_1 = 0;
+	return message;
+}
+
+int sea_message_new(struct sea_message **ret_message, struct sea_heap *heap, size_t n_bytes, size_t alignment,
+                    int64_t timeout_ns)
+{
+	struct sea_session *session = heap->session;
+	struct sea_message *message;
+	struct seai_block *block;
+	unsigned size_class;
+	int r;
+
+	/* The warm road; what is odd, small, cold or too large takes the other. */
+	if (SEAI_LIKELY(!seai_session_is_forked(session) && (alignment & (alignment - 1)) == 0 &&
+	                alignment <= SEA_ALIGNMENT_DEFAULT && n_bytes > SEAI_INLINE_N_BYTES && n_bytes <= heap->n_bytes_max)) {
+		size_class = seai_class_of(n_bytes, SEA_ALIGNMENT_DEFAULT);
+		seai_lock_take(&session->books);
+		block = seai_heap_pop_warm(heap, size_class, n_bytes);
+		seai_lock_release(&session->books);
+		if (SEAI_LIKELY(block != NULL)) {
+			message = message_of_block(session, block, n_bytes);
+			if (SEAI_LIKELY(message != NULL)) {
+				*ret_message = message;
+				return 0;
+			}
+			SEAI_LOCKED(&session->books, books);
+			seai_ledger_release_own(session, block);
+			return -ENOMEM;
+		}
+	}
+	r = sea_message_new_many(ret_message, 1, heap, n_bytes, alignment, timeout_ns);
+	return r < 0 ? r : 0;
+}
 
 int sea_message_new_many(struct sea_message **messages, size_t n_messages, struct sea_heap *heap, size_t n_bytes,
                          size_t alignment, int64_t timeout_ns)
@@ -65,8 +112,7 @@ int sea_message_new_many(struct sea_message **messages, size_t n_messages, struc
 		if (n < 0)
 			return n_done ? (int)n_done : n;
 		for (int i = 0; i < n; i++) {
-			struct seai_block *block = blocks[i];
-			struct sea_message *message = seai_message_take(session);
+			struct sea_message *message = message_of_block(session, blocks[i], n_bytes);
 
 			if (!message) {
 				SEAI_LOCKED(&session->books, books);
@@ -74,20 +120,6 @@ int sea_message_new_many(struct sea_message **messages, size_t n_messages, struc
 					seai_ledger_release_own(session, blocks[i]);
 				return n_done ? (int)n_done : -ENOMEM;
 			}
-			message->kind = SEAI_MESSAGE_SINGLE;
-			message->flags = SEAI_MESSAGE_WRITABLE;
-			message->n_parts = 1;
-			message->n_blocks = 1;
-			message->offset = block->offset;
-			message->n_bytes = n_bytes;
-			message->ref.attached = NULL;
-			message->ref.block = block;
-			message->ref.base = (const uint8_t *)block->arena->head;
-			message->ref.n_bytes = block->arena->n_bytes;
-			message->ref.generation = block->generation;
-			message->ref.block_id = block->id;
-			message->ref.arena_id = block->arena->id;
-			message->ref.source_plus_1 = 0;
 			messages[n_done++] = message;
 		}
 		if ((size_t)n < n_wanted)
@@ -203,6 +235,17 @@ void sea_message_unref_many(struct sea_message **messages, size_t n_messages)
 
 struct sea_message *sea_message_unref(struct sea_message *message)
 {
+	/* The warm road: the last reference to a message of one own block that nobody else holds. */
+	if (message && message->n_blocks == 1 && message->ref.block && message->n_sources == 0 &&
+	    !(message->flags & SEAI_MESSAGE_GIVEN) && !message->ref.source_plus_1 &&
+	    SEAI_LIKELY(seai_message_is_last_reference(message) && !seai_session_is_forked(message->session))) {
+		{
+			SEAI_LOCKED(&message->session->books, books);
+			seai_ledger_release_own(message->session, message->ref.block);
+		}
+		seai_message_put(message);
+		return NULL;
+	}
 	sea_message_unref_many(&message, 1);
 	return NULL;
 }

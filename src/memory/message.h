@@ -155,6 +155,13 @@ int seai_allocate_wait(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignme
  */
 int seai_back_wait(struct seai_block *block, uint64_t n_bytes, int64_t timeout_ns);
 
+/*
+ * Between these two the session's releases move memory_epoch on; at other times nobody looks, and they need not. What was released before the
+ * first is found by a try after it.
+ */
+void seai_waiting_begin(struct sea_session *session);
+void seai_waiting_end(struct sea_session *session);
+
 /* Waits until memory_epoch is no longer `epoch`: something was released. 0, -ETIMEDOUT, -EINTR, -EDEADLK. No lock held. */
 int seai_wait_for_release(struct sea_session *session, uint32_t epoch, int64_t deadline_ns);
 

@@ -15,17 +15,22 @@ void seai_note_release(struct sea_session *session)
 		seai_futex_wake(&session->memory_epoch, INT_MAX);
 }
 
+void seai_waiting_begin(struct sea_session *session)
+{
+	SEAI_LOCKED(&session->books, books);
+	atomic_fetch_add_explicit(&session->n_memory_waiters, 1, memory_order_relaxed);
+}
+
+void seai_waiting_end(struct sea_session *session)
+{
+	atomic_fetch_sub_explicit(&session->n_memory_waiters, 1, memory_order_relaxed);
+}
+
 int seai_wait_for_release(struct sea_session *session, uint32_t epoch, int64_t deadline_ns)
 {
-	int r = 0;
-
 	if (session->hooks->is_service_thread(session))
 		return -EDEADLK;
-	atomic_fetch_add_explicit(&session->n_memory_waiters, 1, memory_order_seq_cst);
-	if (atomic_load_explicit(&session->memory_epoch, memory_order_seq_cst) == epoch)
-		r = seai_futex_wait(&session->memory_epoch, epoch, deadline_ns);
-	atomic_fetch_sub_explicit(&session->n_memory_waiters, 1, memory_order_relaxed);
-	return r;
+	return seai_futex_wait(&session->memory_epoch, epoch, deadline_ns);
 }
 
 /* One try, with what others have released meanwhile. Books lock held. */
@@ -76,76 +81,93 @@ static int allocate_back(struct sea_session *session, struct seai_block **blocks
 	return n_backed ? n_backed : error;
 }
 
-/*
- * Between two tries: asks holders to ring, reads what they wrote meanwhile, sleeps. 0: try again; else an error. epoch: from before the try
- * that failed; *deadline_ns: 0 before the first wait.
- */
-static int wait_between(struct sea_heap *heap, uint32_t epoch, int64_t timeout_ns, int64_t *deadline_ns)
-{
-	struct sea_session *session = heap->session;
+/* What one waiting call keeps between its tries. */
+struct waiting {
+	struct sea_heap *heap;
+	int64_t timeout_ns;
+	int64_t deadline_ns; /* 0 before the first wait */
+	uint32_t epoch;      /* from before the try that failed */
+	bool is_begun;
+};
 
-	if (timeout_ns == 0)
+static uint32_t waiting_epoch(const struct waiting *waiting)
+{
+	return atomic_load_explicit(&waiting->heap->session->memory_epoch, memory_order_acquire);
+}
+
+static void waiting_end(struct waiting *waiting)
+{
+	if (waiting->is_begun)
+		seai_waiting_end(waiting->heap->session);
+}
+
+/*
+ * After a try that failed: the first time, makes itself known as one who waits, so that from the next try on every release
+ * counts; then asks holders to ring and sleeps. 0: try again; else an error.
+ */
+static int waiting_sleep(struct waiting *waiting)
+{
+	struct sea_session *session = waiting->heap->session;
+
+	if (waiting->timeout_ns == 0)
 		return -ENOMEM;
-	if (*deadline_ns == 0)
-		*deadline_ns = seai_deadline(timeout_ns);
+	if (!waiting->is_begun) {
+		waiting->deadline_ns = seai_deadline(waiting->timeout_ns);
+		waiting->is_begun = true;
+		seai_waiting_begin(session);
+		return 0;
+	}
 	{
 		SEAI_LOCKED(&session->books, books);
-		heap->n_waits++;
+		waiting->heap->n_waits++;
 		session->hooks->arm(session);
-		/* What came between the look and the arming. */
-		if (session->hooks->drain(session))
-			return 0;
 	}
-	return seai_wait_for_release(session, epoch, *deadline_ns);
+	return seai_wait_for_release(session, waiting->epoch, waiting->deadline_ns);
 }
 
 int seai_back_wait(struct seai_block *block, uint64_t n_bytes, int64_t timeout_ns)
 {
-	struct sea_heap *heap = block->arena->heap;
-	struct sea_session *session = heap->session;
-	int64_t deadline_ns = 0;
+	SEAI_CLEANUP(waiting_end) struct waiting waiting = { .heap = block->arena->heap, .timeout_ns = timeout_ns };
+	int r;
 
-	for (;;) {
-		uint32_t epoch = atomic_load_explicit(&session->memory_epoch, memory_order_acquire);
-		int r = seai_block_back(block, n_bytes);
-
+	do {
+		waiting.epoch = waiting_epoch(&waiting);
+		r = seai_block_back(block, n_bytes);
+		if (r == -EAGAIN) {
+			{
+				SEAI_LOCKED(&waiting.heap->session->books, books);
+				waiting.heap->session->hooks->drain(waiting.heap->session);
+			}
+			r = seai_block_back(block, n_bytes);
+		}
 		if (r != -EAGAIN)
 			return r;
-		r = wait_between(heap, epoch, timeout_ns, &deadline_ns);
-		if (r < 0)
-			return r;
-	}
+		r = waiting_sleep(&waiting);
+	} while (r == 0);
+	return r;
 }
 
 int seai_allocate_wait(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignment, enum seai_allocation kind,
                        struct seai_block **blocks, size_t n_blocks, int64_t timeout_ns)
 {
 	struct sea_session *session = heap->session;
-	int64_t deadline_ns = 0;
+	SEAI_CLEANUP(waiting_end) struct waiting waiting = { .heap = heap, .timeout_ns = timeout_ns };
+	int r;
 
-	for (;;) {
-		uint32_t epoch;
-		int r;
-
+	do {
 		{
 			SEAI_LOCKED(&session->books, books);
+			waiting.epoch = waiting_epoch(&waiting);
 			r = allocate_try(heap, n_bytes, alignment, kind, blocks, n_blocks);
-			if (SEAI_UNLIKELY(r == -EAGAIN)) {
-				if (session->hooks->drain(session))
-					r = allocate_try(heap, n_bytes, alignment, kind, blocks, n_blocks);
-			}
-			epoch = atomic_load_explicit(&session->memory_epoch, memory_order_relaxed);
+			if (SEAI_UNLIKELY(r == -EAGAIN) && session->hooks->drain(session))
+				r = allocate_try(heap, n_bytes, alignment, kind, blocks, n_blocks);
 		}
-		if (r > 0) {
-			if (kind == SEAI_ALLOCATE_WHOLE)
-				r = allocate_back(session, blocks, r, n_bytes);
-			if (r > 0)
-				return r;
-		}
+		/* A growing or an immutable block is backed by its frame as it grows. */
+		if (r > 0 && kind == SEAI_ALLOCATE_WHOLE)
+			r = allocate_back(session, blocks, r, n_bytes);
 		if (r != -EAGAIN)
 			return r;
-		r = wait_between(heap, epoch, timeout_ns, &deadline_ns);
-		if (r < 0)
-			return r;
-	}
+		r = waiting_sleep(&waiting);
+	} while (r == 0);
+	return r;
 }

@@ -504,13 +504,30 @@ void seai_attachment_reap(struct seai_wire *wire)
 	}
 	/* Unmapping takes milliseconds for large arenas: not under the lock. */
 	seai_lock_release(&wire->control);
+	for (struct seai_attached *attached = over; attached; attached = attached->next)
+		seai_attached_unmap(attached);
+	seai_lock_take(&wire->control);
+	/* A channel that has not looked since has the object in its lookup; only when it has emptied that the object may go. */
 	while (over) {
 		struct seai_attached *next = over->next;
 
-		seai_attached_free(over);
+		over->next = wire->ghosts;
+		wire->ghosts = over;
 		over = next;
 	}
-	seai_lock_take(&wire->control);
+	for (at = &wire->ghosts; *at;) {
+		struct seai_attached *attached = *at;
+		uint64_t n_counted = 0;
+
+		for (struct seai_endpoint *endpoint = wire->endpoints; endpoint; endpoint = endpoint->next)
+			n_counted += endpoint->n_taken(endpoint, attached);
+		if (n_counted) {
+			at = &attached->next;
+			continue;
+		}
+		*at = attached->next;
+		seai_attached_free(attached);
+	}
 }
 
 bool seai_attachment_retire_own(struct seai_wire *wire)

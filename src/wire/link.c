@@ -250,7 +250,7 @@ void seai_link_on_open(struct seai_conn *conn, const struct seai_control *contro
 		endpoint = NULL;
 	}
 	/* A pair has one peer at a time. */
-	if (endpoint && endpoint->pattern == SEA_PAIR && endpoint->n_links) {
+	if (endpoint && endpoint->pattern == SEA_PAIR && seai_endpoint_has_peer(wire, endpoint)) {
 		refusal.link.error = EBUSY;
 		endpoint = NULL;
 	}
@@ -530,6 +530,14 @@ uint64_t seai_link_head(const struct seai_link *link)
 			return again > position ? again : position;
 		start = again;
 	}
+}
+
+bool seai_endpoint_has_peer(struct seai_wire *wire, const struct seai_endpoint *endpoint)
+{
+	for (const struct seai_link *link = wire->links; link; link = link->next)
+		if (link->endpoint == endpoint && atomic_load(&link->state) <= SEAI_LINK_OPEN)
+			return true;
+	return false;
 }
 
 void seai_endpoint_add(struct seai_wire *wire, struct seai_endpoint *endpoint)

@@ -123,6 +123,8 @@ void seai_link_on_accept(struct seai_conn *conn, const struct seai_control *cont
 void seai_link_on_start(struct seai_conn *conn, const struct seai_control *control, int *fd);
 void seai_link_on_refuse(struct seai_conn *conn, const struct seai_control *control);
 void seai_link_on_close(struct seai_conn *conn, const struct seai_control *control);
+/* Whether an endpoint has a peer, or is about to: a pair has one at a time, not counting one that has closed its end. */
+bool seai_endpoint_has_peer(struct seai_wire *wire, const struct seai_endpoint *endpoint);
 /* The process at the other end is dead. */
 void seai_link_on_death(struct seai_link *link);
 

@@ -126,6 +126,12 @@ static void open_free_wire(struct seai_wire *wire)
 		seai_attached_free(wire->dying);
 		wire->dying = next;
 	}
+	while (wire->ghosts && !is_child) {
+		struct seai_attached *next = wire->ghosts->next;
+
+		seai_attached_free(wire->ghosts);
+		wire->ghosts = next;
+	}
 	while (wire->conns) {
 		struct seai_conn *next = wire->conns->next;
 
@@ -163,6 +169,8 @@ static void open_destroy(struct sea_session *session)
 		seai_directory_close(wire);
 	}
 	seai_lock_take(&session->books);
+	if (session->ledger)
+		seai_ledger_settle_accounts(session);
 	while (session->heaps)
 		seai_heap_destroy(session->heaps);
 	seai_lock_release(&session->books);

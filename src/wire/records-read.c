@@ -204,27 +204,39 @@ void seai_records_doubt_stuck(struct sea_session *session)
 		reader->doubted = reader->is_stuck ? reader->position : UINT64_MAX;
 }
 
+/* One record that a ring is stuck at. Returns whether it is dealt with. */
+static bool reader_pass_stuck(struct sea_session *session, struct seai_record_reader *reader, bool is_lie)
+{
+	struct seai_record record;
+	bool is_doubted = reader->is_stuck && reader->doubted == reader->position && !reader->is_broken;
+	unsigned n_units = is_doubted ? reader_peek(reader, &record) : 0;
+	enum seai_applied applied;
+
+	if (n_units == 0)
+		return false;
+	SEAI_POINT("drain: before a stuck record is judged");
+	applied = seai_ledger_apply(session, reader->holder, &record);
+	if (applied == SEAI_APPLIED_UNKNOWN)
+		seai_ledger_apply_to_dead(session, reader->holder, &record, session->wire->is_blind);
+	else if (applied == SEAI_APPLIED_UNCOVERED && !is_lie)
+		return false;
+	else if (applied != SEAI_APPLIED)
+		session->ledger->n_lies++;
+	reader_advance(reader, reader->position + n_units);
+	reader->is_stuck = false;
+	return true;
+}
+
 void seai_records_discard_stuck(struct sea_session *session)
 {
-	struct seai_wire *wire = session->wire;
+	struct seai_record_reader *reader;
+	bool has_progress = false;
 
-	for (struct seai_record_reader *reader = wire->readers; reader; reader = reader->next) {
-		struct seai_record record;
-		bool is_doubted = reader->is_stuck && reader->doubted == reader->position && !reader->is_broken;
-		unsigned n_units = is_doubted ? reader_peek(reader, &record) : 0;
-		enum seai_applied applied;
-
-		if (n_units == 0)
-			continue;
-		SEAI_POINT("drain: before a stuck record is judged");
-		applied = seai_ledger_apply(session, reader->holder, &record);
-		if (applied == SEAI_APPLIED_UNKNOWN)
-			seai_ledger_apply_to_dead(session, reader->holder, &record, wire->is_blind);
-		else if (applied != SEAI_APPLIED)
-			session->ledger->n_lies++;
-		reader_advance(reader, reader->position + n_units);
-		reader->is_stuck = false;
-	}
+	/* What names the dead first: behind it may be the grant that covers the record at which another ring is stuck. */
+	for (reader = session->wire->readers; reader; reader = reader->next)
+		has_progress |= reader_pass_stuck(session, reader, false);
+	for (reader = session->wire->readers; reader && !has_progress; reader = reader->next)
+		(void)reader_pass_stuck(session, reader, true);
 }
 
 void seai_records_start_reader(struct seai_conn *conn, const struct seai_side *theirs)

@@ -314,6 +314,16 @@ void seai_attached_give(struct sea_session *session, struct seai_attached *attac
 		seai_wire_poke(session->wire);
 }
 
+/* What comes back unread is work that waits: its sender learns of it now, where a release is read when memory is wanted. */
+static void writer_tell_returned(struct seai_conn *owner)
+{
+	struct seai_control control = { .type = SEAI_CONTROL_WAKE };
+	SEAI_LOCKED(&owner->writer.lock, lock);
+
+	if (owner->writer.mine)
+		(void)seai_control_try_send(owner, &control, NULL, 0);
+}
+
 /* One message with refs of any owners: per owner one batch, so that a death leaves it released or not. The head goes first in its batch. */
 static void records_release_one(struct sea_session *session, const struct sea_message *message, bool is_returned)
 {
@@ -347,6 +357,8 @@ static void records_release_one(struct sea_session *session, const struct sea_me
 		}
 		if (n)
 			(void)seai_records_write(owner, records, n, false);
+		if (is_returned)
+			writer_tell_returned(owner);
 	}
 	for (uint32_t i = 0; i < message->n_blocks; i++)
 		if (message->refs[i].attached && !message->refs[i].source_plus_1)

@@ -68,7 +68,7 @@ static bool service_connect(struct seai_wire *wire)
 		int r;
 
 		/* A pair has one peer at a time. */
-		if (target->link || (target->endpoint->pattern == SEA_PAIR && target->endpoint->n_links))
+		if (target->link || (target->endpoint->pattern == SEA_PAIR && seai_endpoint_has_peer(wire, target->endpoint)))
 			continue;
 		peer_id = seai_directory_resolve(wire, target->name);
 		if (!peer_id)

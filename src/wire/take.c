@@ -15,12 +15,14 @@
 
 static void lookup_empty(struct seai_lookup_entry *entry)
 {
-	if (!entry->attached)
-		return;
-	atomic_fetch_add_explicit(&entry->attached->n_taken, atomic_load_explicit(&entry->n_taken, memory_order_relaxed),
-	                          memory_order_relaxed);
-	/* release: who sees the 0 sees the sum that it went to */
-	atomic_store_explicit(&entry->n_taken, 0, memory_order_release);
+	uint64_t n = atomic_load_explicit(&entry->n_taken, memory_order_relaxed);
+
+	/* Where nothing is counted nothing is touched: then it may be gone, else it is kept (seai_attachment_reap()). */
+	if (entry->attached && n) {
+		atomic_fetch_add_explicit(&entry->attached->n_taken, n, memory_order_relaxed);
+		/* release: who sees the 0 sees the sum that it went to */
+		atomic_store_explicit(&entry->n_taken, 0, memory_order_release);
+	}
 	entry->attached = NULL;
 }
 
@@ -362,7 +364,7 @@ int seai_link_take(struct seai_link *link, struct seai_lookup *lookup, struct se
 	}
 	if (SEAI_UNLIKELY(r < 0)) {
 		message->n_blocks = 0;
-		seai_message_put(message);
+		seai_message_put_slowly(message);
 		return r;
 	}
 	SEAI_POINT("receive: taken, slot not given back");

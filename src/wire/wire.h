@@ -159,6 +159,7 @@ struct seai_wire {
 	int attach_error;                /* why an arena of a peer could not be mapped, last */
 	struct seai_attached *attached[SEAI_N_ATTACHED_BUCKETS];
 	struct seai_attached *dying;     /* out of the table, waiting until nobody looks at them */
+	struct seai_attached *ghosts;    /* unmapped, but a channel's lookup still has holds of it to count off */
 	_Atomic uint32_t attached_epoch; /* bumped when something left the table: caches are void */
 	uint32_t n_attached;
 	bool has_dying_owners;           /* some attached arena's owner is dead: look whether it may go */
