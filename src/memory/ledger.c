@@ -300,8 +300,21 @@ void seai_grant_log_pop(struct sea_session *session, struct seai_grant_log *log)
 
 static void grant_log_trim(struct sea_session *session, struct seai_grant_log *log, uint64_t published)
 {
-	while (log->n && log->grants[log->first].position < published)
+	while (log->n) {
+		const struct seai_grant *oldest = &log->grants[log->first];
+
+		/*
+		 * What came home is not published because the writer says so: it would pin the block for ever. It is certain once it was
+		 * taken and released.
+		 */
+		bool is_certain = log->target == SEAI_HOLDER_SELF && oldest->op != SEAI_RECORD_DROP
+		                          ? !seai_ledger_find_block(session, oldest->arena_id, oldest->block_id, oldest->generation)
+		                          : oldest->position < published;
+
+		if (!is_certain)
+			return;
 		seai_grant_log_pop(session, log);
+	}
 }
 
 static bool grant_log_push(struct sea_session *session, struct seai_grant_log *log, const struct seai_record *record)
