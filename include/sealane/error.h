@@ -6,7 +6,7 @@
  *
  *   -EAGAIN        not now: no message, no room, or no memory within the time given as 0
  *   -ETIMEDOUT     the time given is over (a timeout above 0)
- *   -EINTR         a signal handler ran while the call was waiting; call again
+ *   -EINTR         a signal handler ran while the call was waiting, or the process was stopped and continued; call again
  *   -EINVAL        an argument is out of its range
  *   -ENOMEM        no memory: the process is out of it, or a heap is at its quota
  *   -E2BIG         larger than a heap's quota or a format allows: no waiting would help
