@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Words for the errors of sealane/error.h, and the version. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include <sealane/error.h>
@@ -8,6 +9,8 @@
 
 const char *sea_error_text(int error)
 {
+	if (error == INT_MIN)
+		return "unknown error";
 	switch (error < 0 ? -error : error) {
 	case 0: return "no error";
 	case EAGAIN: return "nothing there or no room right now";

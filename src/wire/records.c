@@ -299,7 +299,8 @@ void seai_attached_give(struct sea_session *session, struct seai_attached *attac
 {
 	struct seai_conn *owner = attached_owner(attached);
 
-	bool is_counted = false;
+	/* Looked at before: with the last reference given back it may be gone. What begins to die just now is looked at again by the clock. */
+	bool is_dying = atomic_load_explicit(&attached->dying, memory_order_acquire), is_counted = false;
 
 	if (owner) {
 		SEAI_LOCKED(&owner->writer.lock, lock);
@@ -310,7 +311,7 @@ void seai_attached_give(struct sea_session *session, struct seai_attached *attac
 	}
 	if (!is_counted)
 		atomic_fetch_add_explicit(&attached->n_given, n, memory_order_release);
-	if (SEAI_UNLIKELY(atomic_load_explicit(&attached->dying, memory_order_acquire)))
+	if (SEAI_UNLIKELY(is_dying))
 		seai_wire_poke(session->wire);
 }
 
@@ -400,6 +401,7 @@ void seai_records_release(struct sea_session *session, struct sea_message *const
 	while (i < n_messages) {
 		struct seai_attached *attached = messages[i]->refs[0].attached;
 		struct seai_conn *owner = attached_owner(attached);
+		bool is_dying = attached && atomic_load_explicit(&attached->dying, memory_order_acquire);
 		size_t n = 0;
 
 		/* The usual case: a run of messages of one block each in one arena. */
@@ -411,7 +413,7 @@ void seai_records_release(struct sea_session *session, struct sea_message *const
 			i++;
 			continue;
 		}
-		if (SEAI_UNLIKELY(atomic_load_explicit(&attached->dying, memory_order_acquire)))
+		if (SEAI_UNLIKELY(is_dying))
 			seai_wire_poke(session->wire);
 		i += n;
 	}
