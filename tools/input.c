@@ -123,7 +123,7 @@ static int walk_entry(struct walk *walk, const char *folder_path, const char *na
 
 static int walk_folder(struct walk *walk, const char *path)
 {
-	TOOL_CLEANUP(listing_fini) struct listing listing = {0};
+	TOOL_CLEANUP(listing_fini) struct listing listing = { 0 };
 	uint32_t folder;
 
 	listing.n_entries = scandir(path, &listing.entries, name_is_real, compare_names);
@@ -176,7 +176,7 @@ int input_list_add(struct input_list *list, const char *path, enum input_filter 
                    void *userdata)
 {
 	TOOL_AUTO_FREE char *copy = strdup(path);
-	struct walk walk = {.list = list, .filter = filter, .on_error = on_error, .userdata = userdata};
+	struct walk walk = { .list = list, .filter = filter, .on_error = on_error, .userdata = userdata };
 	struct stat st;
 
 	if (!copy)
@@ -205,5 +205,5 @@ void input_list_fini(struct input_list *list)
 	for (size_t i = 0; i < list->n_files; i++)
 		free(list->files[i].path);
 	free(list->files);
-	*list = (struct input_list){0};
+	*list = (struct input_list){ 0 };
 }

@@ -70,7 +70,7 @@ void stream_end_write(void *part, const struct stream_head *head, const struct s
 
 int stream_view_init(struct stream_view *view, const void *part, size_t n_bytes)
 {
-	struct stream_view v = {0};
+	struct stream_view v = { 0 };
 
 	if (n_bytes < sizeof(v.head))
 		return -EBADMSG;

@@ -23,8 +23,8 @@ struct sea_heap;
 enum sea_pages {
 	SEA_PAGES_DEFAULT = 0,  /**< the machine's base pages */
 	SEA_PAGES_THP = 1,      /**< transparent huge pages by MADV_HUGEPAGE, where shmem_enabled allows them */
-	SEA_PAGES_COLLAPSE = 2, /**< base pages collapsed to huge ones by MADV_COLLAPSE, off the data path; works where shmem_enabled is never */
-	SEA_PAGES_HUGETLB = 3,  /**< pages of the hugetlb pool; an allocation fails with -ENOMEM where the pool is empty */
+	SEA_PAGES_COLLAPSE = 2, /**< collapsed to huge ones by MADV_COLLAPSE, off the data path; needs no setting */
+	SEA_PAGES_HUGETLB = 3,  /**< of the hugetlb pool; -ENOMEM where that is empty */
 };
 
 /** Back all memory of an arena when it is made, not when it is first handed out. */
@@ -54,16 +54,16 @@ struct sea_heap_options {
 
 /** State of a heap. */
 struct sea_heap_stats {
-	uint64_t quota_n_bytes;       /**< the limit in force */
-	uint64_t n_bytes_backed;      /**< taken from the kernel, retired arenas included until they are gone */
-	uint64_t n_bytes_used;        /**< in blocks that somebody holds, rounded up to their size class */
-	uint64_t n_bytes_peak;        /**< highest n_bytes_used */
-	uint64_t n_blocks_used;       /**< blocks that somebody holds */
-	uint64_t n_arenas;            /**< arenas in use */
-	uint64_t n_arenas_retired;    /**< arenas waiting for their last reader */
-	uint64_t n_bytes_huge;        /**< of n_bytes_backed, in huge pages (as last looked at by this call) */
-	uint64_t n_waits;             /**< allocations that had to wait for a release */
-	uint64_t reserved[7];         /**< 0 */
+	uint64_t quota_n_bytes;    /**< the limit in force */
+	uint64_t n_bytes_backed;   /**< taken from the kernel, retired arenas included until they are gone */
+	uint64_t n_bytes_used;     /**< in blocks that somebody holds, rounded up to their size class */
+	uint64_t n_bytes_peak;     /**< highest n_bytes_used */
+	uint64_t n_blocks_used;    /**< blocks that somebody holds */
+	uint64_t n_arenas;         /**< arenas in use */
+	uint64_t n_arenas_retired; /**< arenas waiting for their last reader */
+	uint64_t n_bytes_huge;     /**< of n_bytes_backed, in huge pages (as last looked at by this call) */
+	uint64_t n_waits;          /**< allocations that had to wait for a release */
+	uint64_t reserved[7];      /**< 0 */
 };
 
 /**

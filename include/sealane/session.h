@@ -63,17 +63,17 @@ struct sea_session_options {
 
 /** Counters of a session since it was opened. */
 struct sea_session_stats {
-	uint64_t n_peers;             /**< processes connected now */
-	uint64_t n_deaths;            /**< peers whose end was noticed */
-	uint64_t n_refused;           /**< connections or control messages refused as malformed or not allowed */
-	uint64_t n_lies;              /**< records of blocks that their writer never held; discarded */
-	uint64_t n_orphans;           /**< messages that came back from receivers that died or left */
-	uint64_t n_bytes_backed;      /**< memory that the heaps of this session hold from the kernel */
-	uint64_t n_bytes_used;        /**< bytes in blocks that somebody holds */
-	uint64_t n_arenas;            /**< arenas of this process */
-	uint64_t n_arenas_attached;   /**< arenas of other processes that are mapped here */
-	uint64_t n_bytes_copied;      /**< payload bytes that the library copied (small parts that were forwarded alone) */
-	uint64_t reserved[6];         /**< 0 */
+	uint64_t n_peers;           /**< processes connected now */
+	uint64_t n_deaths;          /**< peers whose end was noticed */
+	uint64_t n_refused;         /**< connections or control messages refused as malformed or not allowed */
+	uint64_t n_lies;            /**< records of blocks that their writer never held; discarded */
+	uint64_t n_orphans;         /**< messages that came back from receivers that died or left */
+	uint64_t n_bytes_backed;    /**< memory that the heaps of this session hold from the kernel */
+	uint64_t n_bytes_used;      /**< bytes in blocks that somebody holds */
+	uint64_t n_arenas;          /**< arenas of this process */
+	uint64_t n_arenas_attached; /**< arenas of other processes that are mapped here */
+	uint64_t n_bytes_copied; /**< payload bytes that the library copied (small parts that were forwarded alone) */
+	uint64_t reserved[6];    /**< 0 */
 };
 
 /**

@@ -13,11 +13,11 @@
 #define SEAI_CLEANUP(function) __attribute__((cleanup(function)))
 
 /* Moves a pointer out of a variable and leaves NULL behind. */
-#define SEAI_TAKE(pointer)                           \
-	({                                           \
+#define SEAI_TAKE(pointer)                              \
+	({                                              \
 		__typeof__(pointer) taken_ = (pointer); \
-		(pointer) = NULL;                    \
-		taken_;                              \
+		(pointer) = NULL;                       \
+		taken_;                                 \
 	})
 
 static inline void seai_cleanup_free(void *pointer_to_pointer)

@@ -34,8 +34,9 @@ const char *sea_error_text(int error)
 	case ENAMETOOLONG: return "a name or path is too long";
 	case ENOENT: return "no such file or directory";
 	case EROFS: return "the runtime directory's file system is read-only";
-	default: return strerrordesc_np(error < 0 ? -error : error) ? strerrordesc_np(error < 0 ? -error : error)
-		                                                     : "unknown error";
+	default:
+		return strerrordesc_np(error < 0 ? -error : error) ? strerrordesc_np(error < 0 ? -error : error)
+		                                                   : "unknown error";
 	}
 }
 

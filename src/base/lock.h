@@ -57,7 +57,7 @@ static inline void seai_lock_cleanup(struct seai_lock **lock)
 }
 
 /* Holds a lock until the end of the scope. */
-#define SEAI_LOCKED(lock, name)                                         \
+#define SEAI_LOCKED(lock, name)                                          \
 	SEAI_CLEANUP(seai_lock_cleanup) struct seai_lock *name = (lock); \
 	seai_lock_take(name)
 

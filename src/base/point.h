@@ -21,10 +21,11 @@ struct seai_point {
 /* The test's: counts, and kills this process when it was told to. Any thread, with locks held. */
 void seai_point_pass(const struct seai_point *point);
 
-#define SEAI_POINT(name_)                                                                                              \
-	do {                                                                                                           \
-		static const struct seai_point point_ __attribute__((section("seai_points"), used, aligned(16))) = { name_, 0 }; \
-		seai_point_pass(&point_);                                                                              \
+#define SEAI_POINT(name_)                                                                          \
+	do {                                                                                       \
+		static const struct seai_point point_                                              \
+			__attribute__((section("seai_points"), used, aligned(16))) = { name_, 0 }; \
+		seai_point_pass(&point_);                                                          \
 	} while (0)
 #else
 #define SEAI_POINT(name_) ((void)0)

@@ -349,7 +349,8 @@ int sea_channel_get_stats(struct sea_channel *channel, struct sea_channel_stats 
 			stats.n_queued_out += n <= link->out.capacity ? n : 0;
 		}
 		if (link->n_slots_theirs)
-			stats.n_queued_in += seai_link_head(link) - atomic_load_explicit(&link->in.position, memory_order_relaxed);
+			stats.n_queued_in += seai_link_head(link) -
+			                     atomic_load_explicit(&link->in.position, memory_order_relaxed);
 	}
 	SEAI_LOCKED(&session->books, books);
 	stats.n_orphans = channel->account->n_orphans;

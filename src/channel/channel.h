@@ -30,8 +30,8 @@ struct sea_channel {
 	struct seai_link *changes;
 	_Atomic bool has_changes;
 
-	int epoll_fd; /* all doorbells, and kick_fd: the channel's descriptor */
-	int kick_fd;  /* eventfd of this process alone: changes, orphans, interruption */
+	int epoll_fd;     /* all doorbells, and kick_fd: the channel's descriptor */
+	int kick_fd;      /* eventfd of this process alone: changes, orphans, interruption */
 	bool is_kicked;   /* kick_fd was seen readable and not drained since */
 	bool is_fd_given; /* somebody polls epoll_fd: every -EAGAIN has to arm */
 	_Atomic bool is_interrupted;
@@ -39,8 +39,8 @@ struct sea_channel {
 	struct seai_link **links;
 	uint32_t n_links, n_links_max;
 	uint32_t next_send, next_receive;
-	uint32_t n_ending; /* links among them that are to go once they are empty */
-	int64_t back_off_ns;    /* how long a wait looks away first; see wait.c */
+	uint32_t n_ending;   /* links among them that are to go once they are empty */
+	int64_t back_off_ns; /* how long a wait looks away first; see wait.c */
 	unsigned n_short_waits;
 	struct seai_lookup lookup;
 	_Atomic uint32_t in_call; /* this thread may be looking at attached arenas */
@@ -109,8 +109,8 @@ static inline bool seai_link_has_data(const struct seai_link *link)
 {
 	uint64_t position = atomic_load_explicit(&link->in.position, memory_order_relaxed);
 
-	return link->n_slots_theirs &&
-	       atomic_load_explicit(&link->in.slots[position & link->in.mask].sequence, memory_order_acquire) == position + 1;
+	return link->n_slots_theirs && atomic_load_explicit(&link->in.slots[position & link->in.mask].sequence,
+	                                                    memory_order_acquire) == position + 1;
 }
 
 /* Whether a message can be put into a link; looks at the peer's tail only where it has to. */

@@ -131,7 +131,8 @@ static int forward_add(struct forward *forward, const struct seai_ref *ref, enum
 		.position = position,
 		.published = position,
 	};
-	if (op == SEAI_RECORD_DROP && (!forward->n_drop_owners || forward->drop_owners[forward->n_drop_owners - 1] != owner) &&
+	if (op == SEAI_RECORD_DROP &&
+	    (!forward->n_drop_owners || forward->drop_owners[forward->n_drop_owners - 1] != owner) &&
 	    forward->n_drop_owners < FORWARD_N_OWNERS)
 		forward->drop_owners[forward->n_drop_owners++] = owner;
 	return 0;
@@ -162,8 +163,9 @@ static int forward_collect(struct forward *forward)
 
 	for (uint32_t i = 0; i < message->n_blocks && r == 0; i++) {
 		const struct seai_ref *ref = &message->refs[i];
-		bool is_given = ref->source_plus_1 ? source_is_consumed(forward, message->sources[ref->source_plus_1 - 1])
-		                                   : forward->is_whole;
+		bool is_given = ref->source_plus_1
+		                        ? source_is_consumed(forward, message->sources[ref->source_plus_1 - 1])
+		                        : forward->is_whole;
 
 		if (ref->attached)
 			r = forward_add(forward, ref, is_given ? SEAI_RECORD_TRANSFER : SEAI_RECORD_SHARE);
@@ -240,8 +242,9 @@ static uint16_t forward_tokens(const struct forward *forward)
 
 	for (uint32_t i = 0; i < message->n_blocks; i++) {
 		const struct seai_ref *ref = &message->refs[i];
-		bool is_given = ref->source_plus_1 ? source_is_consumed(forward, message->sources[ref->source_plus_1 - 1])
-		                                   : forward->is_whole;
+		bool is_given = ref->source_plus_1
+		                        ? source_is_consumed(forward, message->sources[ref->source_plus_1 - 1])
+		                        : forward->is_whole;
 
 		if (ref->attached ? is_given && ref->has_token : i == 0)
 			tokens |= SEAI_TOKEN_BIT(i);
@@ -322,7 +325,8 @@ static void forward_consume(struct forward *forward)
 int seai_channel_post_foreign(struct sea_channel *channel, struct seai_link *link, struct sea_message *message,
                               bool is_consumed)
 {
-	SEAI_CLEANUP(forward_cleanup) struct forward forward = {
+	SEAI_CLEANUP(forward_cleanup)
+	struct forward forward = {
 		.channel = channel,
 		.link = link,
 		.message = message,
@@ -395,7 +399,8 @@ int seai_channel_hand_on(struct seai_link *link, struct sea_message *message)
 			return r;
 	}
 	SEAI_POINT("hand on: granted, not published");
-	seai_link_publish(link, message, ref->has_token ? SEAI_TOKEN_BIT(0) : 0, is_to_owner ? SEAI_DESCRIPTOR_GIVEN : 0);
+	seai_link_publish(link, message, ref->has_token ? SEAI_TOKEN_BIT(0) : 0,
+	                  is_to_owner ? SEAI_DESCRIPTOR_GIVEN : 0);
 	SEAI_POINT("hand on: published, not let go");
 	seai_attached_give(message->session, attached, 1);
 	seai_message_put(message);

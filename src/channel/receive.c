@@ -23,7 +23,8 @@ static int receive_from_link(struct sea_channel *channel, struct seai_link *link
 			n++;
 			n_passed++;
 			atomic_store_explicit(&link->in.position,
-			                      atomic_load_explicit(&link->in.position, memory_order_relaxed) + 1, memory_order_relaxed);
+			                      atomic_load_explicit(&link->in.position, memory_order_relaxed) + 1,
+			                      memory_order_relaxed);
 			continue;
 		}
 		if (SEAI_LIKELY(r != -EBADMSG))
@@ -32,7 +33,8 @@ static int receive_from_link(struct sea_channel *channel, struct seai_link *link
 		seai_count(&channel->n_refused, 1);
 		n_passed++;
 		atomic_store_explicit(&link->in.position,
-		                      atomic_load_explicit(&link->in.position, memory_order_relaxed) + 1, memory_order_relaxed);
+		                      atomic_load_explicit(&link->in.position, memory_order_relaxed) + 1,
+		                      memory_order_relaxed);
 	}
 	if (n_passed) {
 		seai_link_note_use(link, n_passed);
@@ -96,7 +98,8 @@ int sea_channel_receive_many(struct sea_channel *channel, struct sea_message **m
 		}
 		if (deadline_ns == -1)
 			deadline_ns = seai_deadline(timeout_ns);
-		r = seai_channel_wait(channel, SEAI_WAIT_DATA, deadline_ns, &spin_until_ns, r == -EAGAIN ? RECEIVE_RETRY_NS : -1);
+		r = seai_channel_wait(channel, SEAI_WAIT_DATA, deadline_ns, &spin_until_ns,
+		                      r == -EAGAIN ? RECEIVE_RETRY_NS : -1);
 		if (r < 0)
 			return r;
 	}

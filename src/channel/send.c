@@ -19,8 +19,8 @@
 /* Messages that become visible together, at most: enough to spread the price, few enough not to be late. */
 #define SEND_N_AT_ONCE 64
 
-static inline void link_fill(struct seai_link *link, uint64_t position, const struct sea_message *message, uint16_t tokens,
-                             uint16_t kind_flags)
+static inline void link_fill(struct seai_link *link, uint64_t position, const struct sea_message *message,
+                             uint16_t tokens, uint16_t kind_flags)
 {
 	struct seai_descriptor *slot = &link->out.slots[position & link->out.mask];
 
@@ -133,10 +133,11 @@ static int send_promote(struct sea_channel *channel, struct sea_message *message
 	struct seai_block *block;
 	int r;
 
-	if (message->kind != SEAI_MESSAGE_INLINE || channel->account->policy == SEA_ORPHANS_DROP || message->n_parts == 0 ||
-	    message->n_sources)
+	if (message->kind != SEAI_MESSAGE_INLINE || channel->account->policy == SEA_ORPHANS_DROP ||
+	    message->n_parts == 0 || message->n_sources)
 		return 0;
-	r = seai_allocate_wait(session->default_heap, SEAI_BLOCK_MIN_N_BYTES, SEA_ALIGNMENT_DEFAULT, SEAI_ALLOCATE_WHOLE, &block, 1, 0);
+	r = seai_allocate_wait(session->default_heap, SEAI_BLOCK_MIN_N_BYTES, SEA_ALIGNMENT_DEFAULT,
+	                       SEAI_ALLOCATE_WHOLE, &block, 1, 0);
 	if (r < 0)
 		return -EAGAIN;
 	memcpy(seai_block_data(block), message->inline_data, message->n_bytes);
@@ -155,7 +156,8 @@ static int send_promote(struct sea_channel *channel, struct sea_message *message
 }
 
 /* One message by the long road. *message is consumed on 0. */
-static int send_slowly(struct sea_channel *channel, struct seai_link *link, struct sea_message **message, bool is_consumed)
+static int send_slowly(struct sea_channel *channel, struct seai_link *link, struct sea_message **message,
+                       bool is_consumed)
 {
 	uint64_t old = atomic_load_explicit(&link->out.position, memory_order_relaxed);
 	int r;
@@ -216,8 +218,8 @@ static inline void send_consume_plain(struct sea_message *message)
  * for another reason. The first of them is shown last: a receiver that is close behind looks at one slot while the
  * others are filled, and their cache lines do not go to and fro.
  */
-static size_t send_run(struct sea_channel *channel, struct seai_link *link, struct sea_message **messages, size_t n_messages,
-                       int *ret_error)
+static size_t send_run(struct sea_channel *channel, struct seai_link *link, struct sea_message **messages,
+                       size_t n_messages, int *ret_error)
 {
 	struct sea_session *session = channel->session;
 	uint64_t old = atomic_load_explicit(&link->out.position, memory_order_relaxed);

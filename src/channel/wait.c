@@ -81,7 +81,8 @@ static void wait_arm(struct sea_channel *channel, unsigned what)
 			atomic_store_explicit(&link->mine->want_data, position, memory_order_relaxed);
 			has_news = true;
 		}
-		if (what & (SEAI_WAIT_ROOM | SEAI_WAIT_TAKEN) && link->out.capacity && link->armed_room != link->out.tail_cached) {
+		if (what & (SEAI_WAIT_ROOM | SEAI_WAIT_TAKEN) && link->out.capacity &&
+		    link->armed_room != link->out.tail_cached) {
 			link->armed_room = link->out.tail_cached;
 			atomic_store_explicit(&link->mine->want_room, link->out.tail_cached, memory_order_relaxed);
 			has_news = true;
@@ -157,7 +158,8 @@ static bool wait_has_plenty(const struct sea_channel *channel, unsigned what, ui
 		uint64_t position = atomic_load_explicit(&link->in.position, memory_order_relaxed) + n - 1;
 
 		if (what & SEAI_WAIT_DATA && link->in.capacity >= n &&
-		    atomic_load_explicit(&link->in.slots[position & link->in.mask].sequence, memory_order_relaxed) == position + 1)
+		    atomic_load_explicit(&link->in.slots[position & link->in.mask].sequence, memory_order_relaxed) ==
+		            position + 1)
 			return true;
 		if (what & SEAI_WAIT_ROOM && link->out.capacity >= n &&
 		    atomic_load_explicit(&link->out.position, memory_order_relaxed) -

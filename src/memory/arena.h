@@ -21,18 +21,18 @@ struct sea_heap;
 struct sea_session;
 
 struct seai_arena {
-	struct sea_heap *heap;       /* NULL after its heap was freed */
+	struct sea_heap *heap; /* NULL after its heap was freed */
 	struct sea_session *session;
-	struct seai_arena *next;     /* in the session's list of retired arenas */
+	struct seai_arena *next;      /* in the session's list of retired arenas */
 	struct seai_arena *heap_next; /* in the heap's list of all its arenas, oldest first, retired ones included */
 	struct seai_arena *heap_previous;
-	struct seai_arena_head *head; /* the mapping, aligned to 2 MiB */
+	struct seai_arena_head *head;  /* the mapping, aligned to 2 MiB */
 	_Atomic uint64_t *generations; /* in the mapping */
-	struct seai_block *blocks;   /* private, one per block id, zero pages until used */
+	struct seai_block *blocks;     /* private, one per block id, zero pages until used */
 	uint64_t n_bytes;
 	uint64_t data_offset;
 	uint32_t id;
-	uint32_t n_blocks;     /* ids given out so far: 0 .. n_blocks-1 are valid */
+	uint32_t n_blocks; /* ids given out so far: 0 .. n_blocks-1 are valid */
 	uint32_t n_blocks_max;
 	uint32_t n_blocks_used; /* blocks that somebody holds */
 	int ro_fd;              /* what is passed to holders: O_RDONLY where /proc allows the re-open */
@@ -45,19 +45,19 @@ struct seai_arena {
 	struct seai_block *free_ids; /* ids that have no memory now, by block->next */
 	uint32_t n_free_ids;
 	bool hugetlb;
-	bool listed;        /* in the session's table */
-	bool leasable;      /* rw_fd is an open of its own, so that a lease on it means something */
-	bool frozen;        /* immutable, and not writable here any more either */
-	bool queued;        /* on the session's list of retired arenas, or taken off it by the service thread */
-	bool busy;          /* the service thread works on its pages without the lock: do not destroy */
+	bool listed;   /* in the session's table */
+	bool leasable; /* rw_fd is an open of its own, so that a lease on it means something */
+	bool frozen;   /* immutable, and not writable here any more either */
+	bool queued;   /* on the session's list of retired arenas, or taken off it by the service thread */
+	bool busy;     /* the service thread works on its pages without the lock: do not destroy */
 	bool wants_collapse;
 	uint64_t n_bytes_head; /* backed from the start of the arena: head and generations */
 	uint64_t n_chunks_free;
-	uint16_t *slab_n_free; /* per chunk, all 0 outside of seai_heap_flush(); NULL in an arena without slabs */
+	uint16_t *slab_n_free;    /* per chunk, all 0 outside of seai_heap_flush(); NULL in an arena without slabs */
 	uint64_t *unit_collapsed; /* bitmap of 2 MiB units, the service thread's alone */
-	uint64_t n_chunks;      /* in the whole arena, head included */
-	uint64_t *chunk_used;   /* bitmap */
-	uint64_t *chunk_backed; /* bitmap */
+	uint64_t n_chunks;        /* in the whole arena, head included */
+	uint64_t *chunk_used;     /* bitmap */
+	uint64_t *chunk_backed;   /* bitmap */
 	uint64_t n_backed_bytes;
 	uint64_t n_retire_tries;
 };
@@ -73,7 +73,8 @@ enum seai_arena_kind {
  * sealed, in the heap's list and the session's table.
  * 0; -EAGAIN no room in the quota for its head; -ENOTSUP no such seals or pages; -ENOMEM; -EMFILE; -ENFILE; -EPERM.
  */
-int seai_arena_new(struct seai_arena **ret_arena, struct sea_heap *heap, uint64_t n_data_bytes, enum seai_arena_kind kind);
+int seai_arena_new(struct seai_arena **ret_arena, struct sea_heap *heap, uint64_t n_data_bytes,
+                   enum seai_arena_kind kind);
 
 /*
  * Makes sure that n_ids block ids can be taken. 0; -EAGAIN quota; -ENOMEM; -ENOSPC the arena has no more ids.

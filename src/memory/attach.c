@@ -48,8 +48,8 @@ static int attach_check_head(const struct seai_arena_head *head, const struct se
 	return 0;
 }
 
-int seai_attached_new(struct seai_attached **ret_attached, const struct sea_session *session, int *fd, uint64_t owner_id,
-                      uint32_t arena_id)
+int seai_attached_new(struct seai_attached **ret_attached, const struct sea_session *session, int *fd,
+                      uint64_t owner_id, uint32_t arena_id)
 {
 	SEAI_AUTO_FREE struct seai_attached *attached = NULL;
 	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW;
@@ -62,7 +62,8 @@ int seai_attached_new(struct seai_attached **ret_attached, const struct sea_sess
 	/* F_GET_SEALS fails for anything that is not a memfd; without a write seal the sender, or anybody who has the file, could change it. */
 	if (seals < 0 || (seals & wanted) != wanted || !(seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		return -EBADMSG;
-	if (fstat(*fd, &stat) < 0 || stat.st_size < (off_t)SEAI_CHUNK_N_BYTES || (uint64_t)stat.st_size % seai_page_n_bytes())
+	if (fstat(*fd, &stat) < 0 || stat.st_size < (off_t)SEAI_CHUNK_N_BYTES ||
+	    (uint64_t)stat.st_size % seai_page_n_bytes())
 		return -EBADMSG;
 	attached = calloc(1, sizeof(*attached));
 	if (!attached)

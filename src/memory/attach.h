@@ -26,28 +26,28 @@ struct seai_attached {
 	uint64_t n_bytes;
 	uint64_t data_offset;
 	uint32_t n_blocks_max;
-	int fd;                       /* O_RDONLY; passed on to those we forward to */
+	int fd; /* O_RDONLY; passed on to those we forward to */
 	/*
 	 * References of messages of this process: those taken, but for what channels have not added yet (struct
 	 * seai_lookup), and those given back. The second is written under the record lock of its owner's connection.
 	 */
 	_Atomic uint64_t n_taken;
 	_Atomic uint64_t n_given;
-	_Atomic bool dying;           /* whoever gives back a reference wakes the service thread */
+	_Atomic bool dying; /* whoever gives back a reference wakes the service thread */
 	/* wire layer, control lock */
-	struct seai_attached *next;   /* in the hash chain, or among the dying */
+	struct seai_attached *next;        /* in the hash chain, or among the dying */
 	_Atomic(struct seai_conn *) owner; /* NULL when the owner is dead: nothing is given back then */
 	struct seai_provider *providers;
 	uint32_t n_providers, n_providers_max;
-	bool retired;                 /* its owner said that nobody holds anything in it */
+	bool retired; /* its owner said that nobody holds anything in it */
 };
 
 /*
  * Checks and maps what a peer sent as an arena. Takes fd on success.
  * 0; -EBADMSG not a memfd, not sealed, too short, or a head that does not fit; -ENOMEM, -EMFILE the map could not be made: nothing is lost.
  */
-int seai_attached_new(struct seai_attached **ret_attached, const struct sea_session *session, int *fd, uint64_t owner_id,
-                      uint32_t arena_id);
+int seai_attached_new(struct seai_attached **ret_attached, const struct sea_session *session, int *fd,
+                      uint64_t owner_id, uint32_t arena_id);
 
 /* Unmaps and closes; the object stays. */
 void seai_attached_unmap(struct seai_attached *attached);

@@ -50,15 +50,15 @@ struct seai_block {
 	uint64_t message_offset; /* of the part or of the part table, in the arena */
 	uint64_t message_n_bytes;
 	uint64_t tag;
-	uint64_t cookie;       /* for SEAI_BLOCK_NOTIFY */
-	uint64_t n_backed;     /* bytes from offset on that are known to be backed */
+	uint64_t cookie;   /* for SEAI_BLOCK_NOTIFY */
+	uint64_t n_backed; /* bytes from offset on that are known to be backed */
 	uint64_t reserved;
 };
 
-#define SEAI_BLOCK_USED 1u    /* handed out */
-#define SEAI_BLOCK_NOTIFY 2u  /* somebody wants to know when it is free */
-#define SEAI_BLOCK_TABLE 4u   /* message_offset is a part table */
-#define SEAI_BLOCK_HEAD 8u    /* a message's head block that was sent: it can come back as an orphan */
+#define SEAI_BLOCK_USED 1u   /* handed out */
+#define SEAI_BLOCK_NOTIFY 2u /* somebody wants to know when it is free */
+#define SEAI_BLOCK_TABLE 4u  /* message_offset is a part table */
+#define SEAI_BLOCK_HEAD 8u   /* a message's head block that was sent: it can come back as an orphan */
 
 _Static_assert(sizeof(struct seai_block) == 128, "two cache lines");
 

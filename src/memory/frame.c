@@ -85,8 +85,8 @@ static int frame_check_options(const struct sea_frame_options *options)
 static int frame_add_class(struct sea_frame *frame, unsigned index, uint64_t n_bytes, uint64_t n_table_bytes)
 {
 	struct seai_frame_class *class = &frame->classes[index];
-	enum seai_allocation kind =
-		frame->flags & SEA_FRAME_IMMUTABLE ? SEAI_ALLOCATE_IMMUTABLE : SEAI_ALLOCATE_GROWING;
+	enum seai_allocation kind = frame->flags & SEA_FRAME_IMMUTABLE ? SEAI_ALLOCATE_IMMUTABLE
+	                                                               : SEAI_ALLOCATE_GROWING;
 	struct seai_block *block;
 	int r;
 
@@ -122,7 +122,8 @@ int sea_frame_new(struct sea_frame **ret_frame, struct sea_heap *heap, const str
 	frame->heap = heap;
 	frame->timeout_ns = timeout_ns;
 	frame->flags = options->flags;
-	frame->copy_below_n_bytes = options->copy_below_n_bytes ? options->copy_below_n_bytes : FRAME_COPY_BELOW_DEFAULT;
+	frame->copy_below_n_bytes = options->copy_below_n_bytes ? options->copy_below_n_bytes
+	                                                        : FRAME_COPY_BELOW_DEFAULT;
 	n_parts_hint = options->n_parts_hint ? options->n_parts_hint : FRAME_N_PARTS_HINT_DEFAULT;
 	for (unsigned i = 0; i < SEA_FRAME_N_CLASSES; i++) {
 		if (options->n_bytes_max[i] == 0)
@@ -130,8 +131,8 @@ int sea_frame_new(struct sea_frame **ret_frame, struct sea_heap *heap, const str
 		r = frame_add_class(frame, i, options->n_bytes_max[i],
 		                    i ? 0
 		                      : sizeof(struct seai_table_head) + SEAI_BLOCK_MIN_N_BYTES +
-		                                SEA_FRAME_N_CLASSES * sizeof(struct seai_block_name) +
-		                                (uint64_t)n_parts_hint * sizeof(struct seai_table_part));
+		                                    SEA_FRAME_N_CLASSES * sizeof(struct seai_block_name) +
+		                                    (uint64_t)n_parts_hint * sizeof(struct seai_table_part));
 		if (r < 0) {
 			sea_frame_free(frame);
 			return r;

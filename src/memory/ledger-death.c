@@ -46,8 +46,8 @@ struct death {
 static void death_collect_head(struct seai_block *block, void *userdata)
 {
 	struct death *death = userdata;
-	const struct seai_hold *hold =
-		block->flags & SEAI_BLOCK_HEAD ? seai_block_find_hold(block, death->holder) : NULL;
+	const struct seai_hold *hold = block->flags & SEAI_BLOCK_HEAD ? seai_block_find_hold(block, death->holder)
+	                                                              : NULL;
 
 	if (!hold || !hold->n_tokens)
 		return;
@@ -183,8 +183,8 @@ void seai_ledger_drop_holder(struct sea_session *session, uint32_t holder)
 void seai_ledger_apply_to_dead(struct sea_session *session, uint32_t holder, const struct seai_record *record,
                                bool may_live)
 {
-	struct seai_block *block =
-		seai_ledger_find_block(session, record->arena_id, record->block_id, record->generation);
+	struct seai_block *block = seai_ledger_find_block(session, record->arena_id, record->block_id,
+	                                                  record->generation);
 	struct seai_hold *hold = block ? seai_block_find_hold(block, holder) : NULL;
 
 	if (!hold)

@@ -174,7 +174,7 @@ static void block_finish(struct sea_session *session, struct seai_block *block)
 {
 	uint32_t flags = block->flags;
 
-	block->flags &= (uint16_t)~(SEAI_BLOCK_NOTIFY | SEAI_BLOCK_HEAD | SEAI_BLOCK_TABLE);
+	block->flags &= (uint16_t) ~(SEAI_BLOCK_NOTIFY | SEAI_BLOCK_HEAD | SEAI_BLOCK_TABLE);
 	if (flags & SEAI_BLOCK_NOTIFY)
 		seai_done_push(session, block->cookie);
 	if (session->guard)
@@ -308,7 +308,8 @@ static void grant_log_trim(struct sea_session *session, struct seai_grant_log *l
 		 * taken and released.
 		 */
 		bool is_certain = log->target == SEAI_HOLDER_SELF && oldest->op != SEAI_RECORD_DROP
-		                          ? !seai_ledger_find_block(session, oldest->arena_id, oldest->block_id, oldest->generation)
+		                          ? !seai_ledger_find_block(session, oldest->arena_id, oldest->block_id,
+		                                                    oldest->generation)
 		                          : oldest->position < published;
 
 		if (!is_certain)
@@ -469,7 +470,7 @@ bool seai_ledger_take_returned(struct sea_session *session, uint32_t arena_id, u
 }
 
 bool seai_ledger_take_given(struct sea_session *session, uint32_t holder, uint32_t arena_id, uint32_t block_id,
-                                   uint64_t generation, struct seai_block **ret_block)
+                            uint64_t generation, struct seai_block **ret_block)
 {
 	struct seai_block *block = seai_ledger_find_block(session, arena_id, block_id, generation);
 	struct seai_hold *hold = block && block->generation == generation ? seai_block_find_hold(block, holder) : NULL;

@@ -26,12 +26,12 @@ struct seai_arena;
 
 /* What a sending channel has out, and what came back. Lives until its channel is closed and all it sent is released. */
 struct seai_account {
-	uint64_t n_outstanding; /* head blocks sent and not free yet */
-	uint64_t n_sent;        /* gives blocks their sequence */
+	uint64_t n_outstanding;                     /* head blocks sent and not free yet */
+	uint64_t n_sent;                            /* gives blocks their sequence */
 	struct sea_message *orphans, *orphans_last; /* through next; each with its own holds */
 	uint64_t n_orphans_waiting, n_orphans;
 	enum sea_orphans policy;
-	int kick_fd;  /* eventfd written when an orphan comes in; -1 */
+	int kick_fd; /* eventfd written when an orphan comes in; -1 */
 	bool closed;
 };
 
@@ -121,7 +121,7 @@ struct seai_ledger {
 	struct seai_debt *debts;
 	size_t n_debts, n_debts_max;
 	uint64_t n_lies;
-	uint64_t n_freed;    /* blocks that became free: to see whether a drain helped */
+	uint64_t n_freed; /* blocks that became free: to see whether a drain helped */
 	uint64_t n_orphans;
 	struct seai_arena *last_arena; /* of the last record: records come in runs */
 };
@@ -193,7 +193,7 @@ bool seai_ledger_take_returned(struct sea_session *session, uint32_t arena_id, u
  * process's own. False: the sender has none, or not yet.
  */
 bool seai_ledger_take_given(struct sea_session *session, uint32_t holder, uint32_t arena_id, uint32_t block_id,
-                                   uint64_t generation, struct seai_block **ret_block);
+                            uint64_t generation, struct seai_block **ret_block);
 
 /* If the block is the head of a message that was sent: the message comes back to its channel, with holds of its own. */
 void seai_ledger_orphan(struct sea_session *session, struct seai_block *block);

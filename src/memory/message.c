@@ -14,7 +14,8 @@
 #include "memory/ledger.h"
 
 /* Empty and very small messages lie in the object and travel in the descriptor. */
-static int message_new_inline(struct sea_message **messages, size_t n_messages, struct sea_session *session, size_t n_bytes)
+static int message_new_inline(struct sea_message **messages, size_t n_messages, struct sea_session *session,
+                              size_t n_bytes)
 {
 	size_t n;
 
@@ -35,7 +36,8 @@ static int message_new_inline(struct sea_message **messages, size_t n_messages, 
 #define MESSAGE_BATCH 64
 
 /* A message of one part in a block that was just allocated. NULL: no memory for the object. */
-static inline struct sea_message *message_of_block(struct sea_session *session, struct seai_block *block, size_t n_bytes)
+static inline struct sea_message *message_of_block(struct sea_session *session, struct seai_block *block,
+                                                   size_t n_bytes)
 {
 	struct sea_message *message = seai_message_take(session);
 
@@ -69,7 +71,8 @@ int sea_message_new(struct sea_message **ret_message, struct sea_heap *heap, siz
 
 	/* The warm road; what is odd, small, cold or too large takes the other. */
 	if (SEAI_LIKELY(!seai_session_is_forked(session) && (alignment & (alignment - 1)) == 0 &&
-	                alignment <= SEA_ALIGNMENT_DEFAULT && n_bytes > SEAI_INLINE_N_BYTES && n_bytes <= heap->n_bytes_max)) {
+	                alignment <= SEA_ALIGNMENT_DEFAULT && n_bytes > SEAI_INLINE_N_BYTES &&
+	                n_bytes <= heap->n_bytes_max)) {
 		size_class = seai_class_of(n_bytes, SEA_ALIGNMENT_DEFAULT);
 		seai_lock_take(&session->books);
 		block = seai_heap_pop_warm(heap, size_class, n_bytes);
@@ -107,7 +110,8 @@ int sea_message_new_many(struct sea_message **messages, size_t n_messages, struc
 	while (n_done < n_messages && n_done < INT32_MAX - MESSAGE_BATCH) {
 		size_t n_wanted = n_messages - n_done < MESSAGE_BATCH ? n_messages - n_done : MESSAGE_BATCH;
 		/* Only the first batch waits: what there is is given at once. */
-		int n = seai_allocate_wait(heap, n_bytes, alignment, SEAI_ALLOCATE_WHOLE, blocks, n_wanted, n_done ? 0 : timeout_ns);
+		int n = seai_allocate_wait(heap, n_bytes, alignment, SEAI_ALLOCATE_WHOLE, blocks, n_wanted,
+		                           n_done ? 0 : timeout_ns);
 
 		if (n < 0)
 			return n_done ? (int)n_done : n;
@@ -178,8 +182,9 @@ void sea_message_unref_many(struct sea_message **messages, size_t n_messages)
 		if (!message || !message_drop_reference(message))
 			continue;
 		/* The usual case: one block of the same owner's as the one before. */
-		if (SEAI_LIKELY(n_foreign && n_foreign < MESSAGE_BATCH && message->session == session && message->n_blocks == 1 &&
-		                message->ref.attached && !(message->flags & SEAI_MESSAGE_GIVEN) && !message->n_sources &&
+		if (SEAI_LIKELY(n_foreign && n_foreign < MESSAGE_BATCH && message->session == session &&
+		                message->n_blocks == 1 && message->ref.attached &&
+		                !(message->flags & SEAI_MESSAGE_GIVEN) && !message->n_sources &&
 		                !message->ref.source_plus_1)) {
 			foreign[n_foreign++] = message;
 			continue;
@@ -348,7 +353,8 @@ size_t sea_message_size(const struct sea_message *message)
 
 void *sea_message_write(struct sea_message *message)
 {
-	if (!(message->flags & SEAI_MESSAGE_WRITABLE) || !seai_message_is_last_reference(message) || message->n_bytes == 0)
+	if (!(message->flags & SEAI_MESSAGE_WRITABLE) || !seai_message_is_last_reference(message) ||
+	    message->n_bytes == 0)
 		return NULL;
 	if (message->kind == SEAI_MESSAGE_INLINE)
 		return message->inline_data;

@@ -37,8 +37,8 @@ struct seai_ref {
 	uint64_t generation;
 	uint32_t block_id;
 	uint32_t arena_id;
-	uint32_t source_plus_1;         /* held by sources[source_plus_1 - 1], not by this message; 0: by this one */
-	bool has_token;                 /* of another process's block: the hold is the work itself, not a copy of it */
+	uint32_t source_plus_1; /* held by sources[source_plus_1 - 1], not by this message; 0: by this one */
+	bool has_token;         /* of another process's block: the hold is the work itself, not a copy of it */
 };
 
 struct sea_message {
@@ -47,9 +47,9 @@ struct sea_message {
 	uint16_t kind;
 	uint16_t flags;
 	uint32_t n_parts;
-	uint32_t n_blocks;  /* entries of refs */
-	uint64_t offset;    /* of the part or the table, in refs[0]'s arena */
-	uint64_t n_bytes;   /* of the part or the table */
+	uint32_t n_blocks; /* entries of refs */
+	uint64_t offset;   /* of the part or the table, in refs[0]'s arena */
+	uint64_t n_bytes;  /* of the part or the table */
 	uint64_t tag;
 	uint64_t sender_id;
 	struct seai_ref *refs; /* &ref, or an array of its own */
@@ -57,7 +57,8 @@ struct sea_message {
 	struct sea_message *next; /* in a list: of free objects, of orphans */
 	union {
 		uint8_t inline_data[SEAI_INLINE_N_BYTES] __attribute__((aligned(64)));
-		struct sea_part first_part; /* of a received table, read once: its address and size are asked for one by one */
+		struct sea_part
+			first_part; /* of a received table, read once: its address and size are asked for one by one */
 	};
 	struct sea_message **sources; /* messages whose parts this one refers to; a reference to each */
 	uint32_t n_sources;

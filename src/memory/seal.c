@@ -21,24 +21,24 @@
 
 /* What of one block of one source this frame uses. */
 struct seal_use {
-	uint64_t n_used;       /* bytes that the frame refers to */
-	uint64_t n_there;      /* bytes of the source's parts in that block */
-	uint64_t n_part_max;   /* the largest part referred to */
-	uint32_t table_index;  /* in the new table */
+	uint64_t n_used;      /* bytes that the frame refers to */
+	uint64_t n_there;     /* bytes of the source's parts in that block */
+	uint64_t n_part_max;  /* the largest part referred to */
+	uint32_t table_index; /* in the new table */
 	bool is_copied;
 };
 
 struct seal {
 	struct sea_frame *frame;
-	struct seal_use *uses;       /* for all sources, one after the other */
-	uint32_t *first_use;         /* per source: index of its first use */
+	struct seal_use *uses; /* for all sources, one after the other */
+	uint32_t *first_use;   /* per source: index of its first use */
 	uint32_t n_uses;
-	uint32_t n_blocks;           /* entries of the new table */
-	uint64_t n_copied;           /* bytes to copy, alignment included */
-	struct seai_block *tail;     /* for copies and table, where the head block has no room */
-	struct seai_block *head;     /* the block with the table */
+	uint32_t n_blocks;       /* entries of the new table */
+	uint64_t n_copied;       /* bytes to copy, alignment included */
+	struct seai_block *tail; /* for copies and table, where the head block has no room */
+	struct seai_block *head; /* the block with the table */
 	unsigned head_class;
-	uint64_t table_offset;       /* in the arena */
+	uint64_t table_offset; /* in the arena */
 	uint64_t n_table_bytes;
 	uint32_t class_index[SEA_FRAME_N_CLASSES]; /* per class: its place in the table */
 };
@@ -179,7 +179,8 @@ static int seal_place_table(struct seal *seal)
 	}
 	n_wanted = seal->n_copied + seal_table_n_bytes(frame, seal->n_blocks + 1);
 	r = seai_allocate_wait(frame->heap, n_wanted, SEA_ALIGNMENT_DEFAULT,
-	                       frame->flags & SEA_FRAME_IMMUTABLE ? SEAI_ALLOCATE_IMMUTABLE : SEAI_ALLOCATE_GROWING, &seal->tail, 1, frame->timeout_ns);
+	                       frame->flags & SEA_FRAME_IMMUTABLE ? SEAI_ALLOCATE_IMMUTABLE : SEAI_ALLOCATE_GROWING,
+	                       &seal->tail, 1, frame->timeout_ns);
 	if (r < 0)
 		return r;
 	if (!seai_block_is_backed(seal->tail, n_wanted)) {
@@ -257,7 +258,8 @@ static void seal_write_table(struct seal *seal, struct sea_message *message)
 		if (SEAI_LIKELY(!part->source_plus_1)) {
 			index = seal->class_index[part->block];
 		} else {
-			const struct seal_use *use = &seal->uses[seal->first_use[part->source_plus_1 - 1] + part->block];
+			const struct seal_use *use =
+				&seal->uses[seal->first_use[part->source_plus_1 - 1] + part->block];
 			const struct sea_message *source = frame->sources[part->source_plus_1 - 1].message;
 
 			index = use->table_index;

@@ -35,7 +35,8 @@ int seai_session_add_arena(struct sea_session *session, struct seai_arena *arena
 {
 	/* At most half full, so that there is always an empty place to end a search. */
 	if (2 * (session->n_arenas + 1) > session->n_arena_slots) {
-		uint32_t n_slots = session->n_arena_slots ? 2 * session->n_arena_slots : 16, n_before = session->n_arena_slots;
+		uint32_t n_slots = session->n_arena_slots ? 2 * session->n_arena_slots : 16,
+			 n_before = session->n_arena_slots;
 		struct seai_arena **before = session->arenas, **slots = calloc(n_slots, sizeof(struct seai_arena *));
 
 		if (!slots)

@@ -39,34 +39,35 @@ struct seai_session_hooks {
 };
 
 struct sea_session {
-	uint64_t id;          /* this process's identity */
-	uint64_t name_hash;   /* of the session's name */
+	uint64_t id;        /* this process's identity */
+	uint64_t name_hash; /* of the session's name */
 	const struct seai_session_hooks *hooks;
 	struct seai_wire *wire;
 
 	struct seai_lock books; /* guards all below but the atomics */
 	struct sea_heap *heaps;
 	struct sea_heap *default_heap;
-	struct seai_arena *retired;      /* arenas with no used blocks and no future; the service thread takes them */
+	struct seai_arena *retired; /* arenas with no used blocks and no future; the service thread takes them */
 	struct seai_ledger *ledger;
-	uint64_t *done;                  /* cookies of done messages, a queue: see memory/done.h */
+	uint64_t *done; /* cookies of done messages, a queue: see memory/done.h */
 	size_t n_done, n_done_max;
-	int done_fd;                     /* eventfd, -1 until asked for */
+	int done_fd; /* eventfd, -1 until asked for */
 	sea_session_done_fn on_done;
 	void *on_done_userdata;
-	uint64_t n_notify;               /* blocks in use that carry SEAI_BLOCK_NOTIFY */
-	struct sea_frame *frames;        /* frame objects kept for reuse, with their arrays */
+	uint64_t n_notify;        /* blocks in use that carry SEAI_BLOCK_NOTIFY */
+	struct sea_frame *frames; /* frame objects kept for reuse, with their arrays */
 	uint32_t n_frames;
 	uint32_t next_arena_id;
-	struct seai_arena **arenas;      /* all own arenas that are not gone, by slot = arena_id % n_arena_slots; chained by linear probing */
+	struct seai_arena **
+		arenas; /* all own arenas that are not gone, by slot = arena_id % n_arena_slots; chained by linear probing */
 	uint32_t n_arena_slots;
 	uint32_t n_arenas;
-	_Atomic uint32_t memory_epoch;   /* bumped when memory became free; futex for those who wait at a quota */
+	_Atomic uint32_t memory_epoch; /* bumped when memory became free; futex for those who wait at a quota */
 	_Atomic uint32_t n_memory_waiters;
 
 	_Atomic uint64_t n_bytes_copied;
-	bool guard;                      /* SEA_GUARD=1: the owner's own late write to a message that was sent is a SIGSEGV */
-	_Atomic bool forked;             /* this is a forked child: every call returns -EPERM */
+	bool guard;          /* SEA_GUARD=1: the owner's own late write to a message that was sent is a SIGSEGV */
+	_Atomic bool forked; /* this is a forked child: every call returns -EPERM */
 
 	sea_log_fn log;
 	void *log_userdata;

@@ -72,12 +72,14 @@ struct sea_message *seai_message_of_head(struct sea_session *session, struct sea
 		return NULL;
 	}
 	for (uint32_t i = 0; i < n_blocks; i++) {
-		struct seai_arena *arena =
-			names[i].owner_id == session->id ? seai_session_find_arena(session, names[i].arena_id) : NULL;
+		struct seai_arena *arena = names[i].owner_id == session->id
+		                                   ? seai_session_find_arena(session, names[i].arena_id)
+		                                   : NULL;
 		struct seai_block *part_block = arena ? seai_arena_get_block(arena, names[i].block_id) : NULL;
 
 		/* A block of another owner, or one that is free again: the message cannot be put together any more. */
-		if (!part_block || !(part_block->flags & SEAI_BLOCK_USED) || part_block->generation != names[i].generation) {
+		if (!part_block || !(part_block->flags & SEAI_BLOCK_USED) ||
+		    part_block->generation != names[i].generation) {
 			seai_message_put(message);
 			return NULL;
 		}

@@ -43,8 +43,8 @@ static int allocate_try(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignm
 		return r < 0 ? r : 1;
 	}
 	if (kind == SEAI_ALLOCATE_GROWING) {
-		int r = seai_heap_reserve(heap, n_bytes, n_bytes < SEAI_CHUNK_N_BYTES ? n_bytes : SEAI_CHUNK_N_BYTES, alignment,
-		                          blocks);
+		int r = seai_heap_reserve(heap, n_bytes, n_bytes < SEAI_CHUNK_N_BYTES ? n_bytes : SEAI_CHUNK_N_BYTES,
+		                          alignment, blocks);
 
 		return r < 0 ? r : 1;
 	}

@@ -113,7 +113,8 @@ static void attachment_drop_false(struct seai_wire *wire, const struct seai_atta
 		struct seai_attached *attached = next;
 
 		next = attached->next;
-		if (attached == true_one || attached->owner_id != true_one->owner_id || attached->arena_id != true_one->arena_id)
+		if (attached == true_one || attached->owner_id != true_one->owner_id ||
+		    attached->arena_id != true_one->arena_id)
 			continue;
 		wire->n_refused++;
 		attachment_unlink(wire, attached);
@@ -140,21 +141,24 @@ void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control 
 			conn->has_lost_arena |= is_truncated;
 			wire->attach_error = -EMFILE;
 			wire->n_refused += !is_truncated;
-			seai_log(wire->session, SEA_LOG_ERROR,
-			         "no file descriptor is left to map memory of a peer; it is asked for again when a message needs it");
+			seai_log(
+				wire->session, SEA_LOG_ERROR,
+				"no file descriptor is left to map memory of a peer; it is asked for again when a message needs it");
 			return;
 		}
 		r = seai_attached_new(&attached, wire->session, fd, owner_id, arena_id);
 		if (r == -EBADMSG) {
 			wire->n_refused++;
-			seai_log(wire->session, SEA_LOG_WARNING, "refused memory of peer %016llx %s: not a sealed arena of the named owner",
+			seai_log(wire->session, SEA_LOG_WARNING,
+			         "refused memory of peer %016llx %s: not a sealed arena of the named owner",
 			         (unsigned long long)conn->peer_id, conn->peer_name);
 			return;
 		}
 		if (r < 0) {
 			conn->has_lost_arena = true;
 			wire->attach_error = r;
-			seai_log(wire->session, SEA_LOG_ERROR, "memory of a peer cannot be mapped now (%s)", strerror(-r));
+			seai_log(wire->session, SEA_LOG_ERROR, "memory of a peer cannot be mapped now (%s)",
+			         strerror(-r));
 			return;
 		}
 		SEAI_POINT("arena: mapped, not listed");
@@ -199,7 +203,8 @@ void seai_attachment_on_retire(struct seai_conn *conn, const struct seai_control
 void seai_attachment_on_forget(struct seai_conn *conn, const struct seai_control *control)
 {
 	struct seai_wire *wire = conn->wire;
-	struct seai_attached *attached = seai_attachment_find(wire, conn, control->arena.owner_id, control->arena.arena_id);
+	struct seai_attached *attached = seai_attachment_find(wire, conn, control->arena.owner_id,
+	                                                      control->arena.arena_id);
 
 	if (!attached)
 		return;
@@ -350,7 +355,8 @@ void seai_attachment_on_introduce(struct seai_conn *conn, const struct seai_cont
 	}
 	if (wire->n_introductions == wire->n_introductions_max) {
 		uint32_t n_max = wire->n_introductions_max ? 2 * wire->n_introductions_max : 8;
-		struct seai_introduction *more = n_max > 4096 ? NULL : realloc(wire->introductions, n_max * sizeof(*more));
+		struct seai_introduction *more = n_max > 4096 ? NULL
+		                                              : realloc(wire->introductions, n_max * sizeof(*more));
 
 		if (!more) {
 			seai_conn_doom(conn, "no memory for an introduction");

@@ -245,7 +245,8 @@ static void conn_on_hello(struct seai_conn *conn, const struct seai_control *con
 	                                   sizeof(struct seai_unit));
 	if (r < 0) {
 		wire->is_blind |= r == -ENOMEM;
-		conn_refuse(conn, r == -ENOMEM ? "its record ring cannot be mapped" : "its record ring is not what it should be");
+		conn_refuse(conn, r == -ENOMEM ? "its record ring cannot be mapped"
+		                               : "its record ring is not what it should be");
 		return;
 	}
 	{

@@ -144,7 +144,10 @@ int seai_control_receive(struct seai_conn *conn, struct seai_control *control, i
 	char buffer[CMSG_SPACE(16 * sizeof(int))] __attribute__((aligned(8)));
 	struct iovec vector = { control, sizeof(*control) };
 	struct msghdr message = {
-		.msg_iov = &vector, .msg_iovlen = 1, .msg_control = buffer, .msg_controllen = sizeof(buffer),
+		.msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control = buffer,
+		.msg_controllen = sizeof(buffer),
 	};
 	ssize_t n;
 	int n_fds;

@@ -237,7 +237,8 @@ void seai_wire_ask_settlements(struct seai_wire *wire)
 				/* This process itself, or one that is gone: then its holds are dropped with it. */
 				seai_ledger_settle(session, settlement,
 				                   target_id == session->id
-				                           ? wire_final_head(wire, control.settle.forwarder_id, control.settle.link_id)
+				                           ? wire_final_head(wire, control.settle.forwarder_id,
+				                                             control.settle.link_id)
 				                           : UINT64_MAX);
 				continue;
 			}
@@ -267,7 +268,8 @@ void seai_wire_on_settled(struct seai_conn *conn, const struct seai_control *con
 	struct sea_session *session = conn->wire->session;
 	SEAI_LOCKED(&session->books, books);
 
-	for (struct seai_settlement *settlement = session->ledger->settlements; settlement; settlement = settlement->next)
+	for (struct seai_settlement *settlement = session->ledger->settlements; settlement;
+	     settlement = settlement->next)
 		if (settlement->asked && settlement->forwarder_id == control->settle.forwarder_id &&
 		    settlement->log.link_id == control->settle.link_id && settlement->target_id == conn->peer_id) {
 			SEAI_POINT("settle: answer received");

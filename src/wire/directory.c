@@ -44,13 +44,16 @@ static int directory_openat(const struct seai_wire *wire, int at_fd, const char 
 
 static int directory_lock(const struct seai_wire *wire)
 {
-	SEAI_AUTO_FD int fd = directory_openat(wire, wire->dir_fd, ".lock", O_RDWR | O_CREAT, wire->group_id ? 0660 : 0600);
+	SEAI_AUTO_FD int fd = directory_openat(wire, wire->dir_fd, ".lock", O_RDWR | O_CREAT,
+	                                       wire->group_id ? 0660 : 0600);
 	int64_t deadline_ns = seai_deadline(DIRECTORY_LOCK_TIMEOUT_NS);
 
 	if (fd < 0)
 		return -errno;
 	if (wire->group_id)
-		(void)fchmod(fd, 0660); /* the umask may have taken the group's rights; others than who made it need not give them */
+		(void)fchmod(
+			fd,
+			0660); /* the umask may have taken the group's rights; others than who made it need not give them */
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		struct timespec pause = { .tv_nsec = 200000 };
 

@@ -104,7 +104,8 @@ void seai_doorbell_drain(int in_fd)
 	for (int i = 0; i < 16; i++) {
 		n = preadv2(in_fd, &vector, 1, -1, RWF_NOWAIT);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			n = read(in_fd, bytes, sizeof(bytes)); /* before 6.4, or refused; our own description is non-blocking */
+			n = read(in_fd, bytes,
+			         sizeof(bytes)); /* before 6.4, or refused; our own description is non-blocking */
 		if (n < (ssize_t)sizeof(bytes))
 			break;
 	}

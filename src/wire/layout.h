@@ -71,7 +71,7 @@ struct seai_descriptor {
 	};
 	uint64_t tag;
 	uint32_t n_parts;
-	uint16_t kind; /* enum seai_message_kind, and SEAI_DESCRIPTOR_GIVEN */
+	uint16_t kind;     /* enum seai_message_kind, and SEAI_DESCRIPTOR_GIVEN */
 	uint16_t n_inline; /* of an inline one; else SEAI_TOKEN_ bits */
 };
 
@@ -106,29 +106,29 @@ static_assert(sizeof(struct seai_unit) == 16, "layout");
 
 #define SEAI_UNIT_OP_SHIFT 56
 #define SEAI_UNIT_LAP_SHIFT 60
-#define SEAI_UNIT_TOKEN 8u /* with a kind: the hold's token goes with it */
-#define SEAI_UNIT_DATA 15u /* kind of a unit that continues a record: value is 64 bits of it */
+#define SEAI_UNIT_TOKEN 8u    /* with a kind: the hold's token goes with it */
+#define SEAI_UNIT_DATA 15u    /* kind of a unit that continues a record: value is 64 bits of it */
 #define SEAI_GRANT_N_UNITS 5u /* block; target, link, position, published */
 
 /* Units of a connection's record ring: 64 KiB, so that it stays in the second-level caches. */
 #define SEAI_RECORD_RING_N_UNITS 4096u
 
 enum seai_control_type {
-	SEAI_CONTROL_HELLO = 1,      /* fd: side of the connection */
-	SEAI_CONTROL_OPEN = 2,       /* fd: doorbell of the opener */
-	SEAI_CONTROL_ACCEPT = 3,     /* fds: doorbell and side of the acceptor */
-	SEAI_CONTROL_START = 4,      /* fd: side of the opener; without one the acceptor's answer: it is mapped */
+	SEAI_CONTROL_HELLO = 1,  /* fd: side of the connection */
+	SEAI_CONTROL_OPEN = 2,   /* fd: doorbell of the opener */
+	SEAI_CONTROL_ACCEPT = 3, /* fds: doorbell and side of the acceptor */
+	SEAI_CONTROL_START = 4,  /* fd: side of the opener; without one the acceptor's answer: it is mapped */
 	SEAI_CONTROL_REFUSE = 5,
-	SEAI_CONTROL_CLOSE = 6,      /* the sender uses the link no more */
-	SEAI_CONTROL_ARENA = 7,      /* fd: an arena, read-only */
-	SEAI_CONTROL_INTRODUCE = 8,  /* say hello to that owner: I am about to send you blocks of it */
-	SEAI_CONTROL_READY = 9,      /* done, or that owner is dead */
-	SEAI_CONTROL_SETTLE = 10,    /* how far did that dead forwarder's ring to you get? */
+	SEAI_CONTROL_CLOSE = 6,     /* the sender uses the link no more */
+	SEAI_CONTROL_ARENA = 7,     /* fd: an arena, read-only */
+	SEAI_CONTROL_INTRODUCE = 8, /* say hello to that owner: I am about to send you blocks of it */
+	SEAI_CONTROL_READY = 9,     /* done, or that owner is dead */
+	SEAI_CONTROL_SETTLE = 10,   /* how far did that dead forwarder's ring to you get? */
 	SEAI_CONTROL_SETTLED = 11,
-	SEAI_CONTROL_WAKE = 12,      /* there are records */
-	SEAI_CONTROL_RETIRE = 13,    /* nobody holds anything in that arena of mine: unmap it */
-	SEAI_CONTROL_FORGET = 14,    /* I shall not send descriptors of that dead owner's arena any more */
-	SEAI_CONTROL_RESEND = 15,    /* the arena's descriptor did not arrive: send it again */
+	SEAI_CONTROL_WAKE = 12,   /* there are records */
+	SEAI_CONTROL_RETIRE = 13, /* nobody holds anything in that arena of mine: unmap it */
+	SEAI_CONTROL_FORGET = 14, /* I shall not send descriptors of that dead owner's arena any more */
+	SEAI_CONTROL_RESEND = 15, /* the arena's descriptor did not arrive: send it again */
 };
 
 #define SEAI_CONTROL_MAGIC 0x5ea1a7e5u

@@ -332,7 +332,8 @@ void seai_link_on_start(struct seai_conn *conn, const struct seai_control *contr
 	struct seai_link *link = link_find(conn->wire, conn, control->link.link_id);
 	int r;
 
-	if (!link || atomic_load(&link->state) != SEAI_LINK_OPENING || (link->is_initiator ? !link->mine : link->theirs != NULL))
+	if (!link || atomic_load(&link->state) != SEAI_LINK_OPENING ||
+	    (link->is_initiator ? !link->mine : link->theirs != NULL))
 		return;
 	if (link->is_initiator) { /* the answer */
 		if (link->endpoint) {
@@ -521,8 +522,8 @@ uint64_t seai_link_head(const struct seai_link *link)
 		position = start;
 		/* acquire: pairs with the release that publishes a descriptor; at most a ring's length, whatever a liar writes */
 		for (uint32_t i = 0; i < link->n_slots_theirs; i++, position++)
-			if (atomic_load_explicit(&link->in.slots[position & link->in.mask].sequence, memory_order_acquire) !=
-			    position + 1)
+			if (atomic_load_explicit(&link->in.slots[position & link->in.mask].sequence,
+			                         memory_order_acquire) != position + 1)
 				break;
 		/* A slot that was read meanwhile may hold a later message by now, which looked like the end. */
 		again = atomic_load_explicit(&link->in.position, memory_order_acquire);

@@ -19,8 +19,8 @@
 enum seai_link_state {
 	SEAI_LINK_OPENING = 0, /* handshake under way */
 	SEAI_LINK_OPEN = 1,
-	SEAI_LINK_CLOSED = 2,  /* the peer uses it no more: what is in its ring can be read, nothing be sent */
-	SEAI_LINK_DEAD = 3,    /* the peer's process is gone */
+	SEAI_LINK_CLOSED = 2, /* the peer uses it no more: what is in its ring can be read, nothing be sent */
+	SEAI_LINK_DEAD = 3,   /* the peer's process is gone */
 };
 
 /*
@@ -29,12 +29,12 @@ enum seai_link_state {
  */
 struct seai_endpoint {
 	struct seai_endpoint *next;
-	uint32_t pattern;     /* enum sea_pattern */
-	uint32_t n_send;      /* what this end adds to capacities */
+	uint32_t pattern; /* enum sea_pattern */
+	uint32_t n_send;  /* what this end adds to capacities */
 	uint32_t n_receive;
 	char (*names)[SEAI_ADDRESS_N_BYTES]; /* all file names it is bound to */
 	uint32_t n_names;
-	uint32_t n_links;     /* open or opening */
+	uint32_t n_links; /* open or opening */
 	/* A link is ready for use. */
 	void (*on_link)(struct seai_endpoint *endpoint, struct seai_link *link);
 	/* A link's state changed. */
@@ -49,9 +49,9 @@ struct seai_endpoint {
 
 /* The sending half; used by the channel's thread. */
 struct seai_ring_out {
-	struct seai_descriptor *slots;      /* ours */
-	_Atomic uint64_t position;          /* next to be published; written by the channel's thread */
-	uint64_t tail_cached;               /* the peer's, as last looked at */
+	struct seai_descriptor *slots; /* ours */
+	_Atomic uint64_t position;     /* next to be published; written by the channel's thread */
+	uint64_t tail_cached;          /* the peer's, as last looked at */
 	uint64_t mask;
 	uint64_t capacity;
 	const struct seai_side *theirs;
@@ -79,15 +79,15 @@ struct seai_link {
 	struct seai_target *target;     /* the one that made it; NULL where the peer did */
 	uint64_t id;
 	uint64_t peer_id;
-	uint32_t holder;                /* the peer in the ledger */
+	uint32_t holder; /* the peer in the ledger */
 	_Atomic uint32_t state;
-	bool asymmetric;                /* both processes can membarrier: fences are the sleeper's business */
-	bool wants_fences;              /* as told to the peer, in mine->wants_fences (channel's thread) */
-	uint64_t n_since_sleep;         /* messages sent or received since this end slept last (channel's thread) */
+	bool asymmetric;        /* both processes can membarrier: fences are the sleeper's business */
+	bool wants_fences;      /* as told to the peer, in mine->wants_fences (channel's thread) */
+	uint64_t n_since_sleep; /* messages sent or received since this end slept last (channel's thread) */
 	bool is_initiator;
-	bool is_listed;                 /* among the channel's links (channel's thread) */
-	int bell_out_fd;                /* we ring */
-	int bell_in_fd;                 /* we are rung */
+	bool is_listed;                  /* among the channel's links (channel's thread) */
+	int bell_out_fd;                 /* we ring */
+	int bell_in_fd;                  /* we are rung */
 	uint64_t armed_data, armed_room; /* what we asked to be rung for; UINT64_MAX: nothing (channel's thread) */
 	/* What was made sure of last, so that it need not be looked up: channel's thread. */
 	struct {
@@ -96,12 +96,12 @@ struct seai_link {
 	} provided[SEAI_LINK_N_PROVIDED];
 	uint64_t introduced_owner_id;
 	uint64_t given_position; /* own blocks given back before this position are in the books as such (books lock) */
-	struct seai_link *next_change;  /* in the channel's list of changes */
-	bool is_changed;                /* it is in that list (channel's lock) */
-	bool is_finished;               /* the channel has let it go (channel's lock) */
-	bool is_rung;                   /* its doorbell rang and was not drained since (channel's thread) */
-	struct seai_link *next;         /* in the wire's list, or among the finished */
-	uint64_t forget_mark;           /* the peer's head when it said forget */
+	struct seai_link *next_change; /* in the channel's list of changes */
+	bool is_changed;               /* it is in that list (channel's lock) */
+	bool is_finished;              /* the channel has let it go (channel's lock) */
+	bool is_rung;                  /* its doorbell rang and was not drained since (channel's thread) */
+	struct seai_link *next;        /* in the wire's list, or among the finished */
+	uint64_t forget_mark;          /* the peer's head when it said forget */
 };
 
 /*

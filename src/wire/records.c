@@ -45,8 +45,8 @@ int seai_records_init(struct seai_conn *conn, int *ret_peer_fd)
 	return 0;
 }
 
-static inline void writer_put_unit(struct seai_record_writer *writer, uint64_t position, uint64_t value, uint64_t control,
-                            memory_order order)
+static inline void writer_put_unit(struct seai_record_writer *writer, uint64_t position, uint64_t value,
+                                   uint64_t control, memory_order order)
 {
 	struct seai_unit *unit = &side_units(writer->mine)[position & RECORDS_MASK];
 
@@ -89,7 +89,8 @@ static void writer_publish(struct seai_record_writer *writer, const struct seai_
 		position--;
 		writer_put_unit(writer, position, (uint64_t)record->arena_id << 32 | record->block_id,
 		                (record->generation & SEAI_RECORD_GENERATION_MASK) |
-		                        (uint64_t)(record->op | (record->has_token ? SEAI_UNIT_TOKEN : 0)) << SEAI_UNIT_OP_SHIFT,
+		                        (uint64_t)(record->op | (record->has_token ? SEAI_UNIT_TOKEN : 0))
+		                                << SEAI_UNIT_OP_SHIFT,
 		                i == 1 ? memory_order_release : memory_order_relaxed);
 	}
 	SEAI_POINT("records: published, position not kept");
@@ -349,8 +350,7 @@ static void records_release_one(struct sea_session *session, const struct sea_me
 
 			if (other->source_plus_1 || attached_owner(other->attached) != owner)
 				continue;
-			records_fill(&records[n++], other,
-			             is_returned ? SEAI_RECORD_RETURN : SEAI_RECORD_RELEASE);
+			records_fill(&records[n++], other, is_returned ? SEAI_RECORD_RETURN : SEAI_RECORD_RELEASE);
 			if (n == RECORDS_BATCH) {
 				(void)seai_records_write(owner, records, n, false);
 				n = 0;
@@ -367,8 +367,8 @@ static void records_release_one(struct sea_session *session, const struct sea_me
 }
 
 /* Writes the releases of a run of messages of one block each straight from the messages. -EAGAIN: no room for them. */
-static int records_write_run(struct seai_conn *conn, struct seai_attached *attached, struct sea_message *const *messages,
-                             size_t n)
+static int records_write_run(struct seai_conn *conn, struct seai_attached *attached,
+                             struct sea_message *const *messages, size_t n)
 {
 	struct seai_record_writer *writer = &conn->writer;
 

@@ -68,7 +68,8 @@ static bool service_connect(struct seai_wire *wire)
 		int r;
 
 		/* A pair has one peer at a time. */
-		if (target->link || (target->endpoint->pattern == SEA_PAIR && seai_endpoint_has_peer(wire, target->endpoint)))
+		if (target->link ||
+		    (target->endpoint->pattern == SEA_PAIR && seai_endpoint_has_peer(wire, target->endpoint)))
 			continue;
 		peer_id = seai_directory_resolve(wire, target->name);
 		if (!peer_id)
@@ -231,7 +232,8 @@ static int64_t service_work(struct seai_wire *wire, int64_t *retry_ns)
 	soon |= seai_attachment_retire_own(wire);
 	{
 		SEAI_LOCKED(&wire->control, control);
-		soon |= wire->dying != NULL || has_dying || atomic_load_explicit(&wire->has_stuck, memory_order_relaxed);
+		soon |= wire->dying != NULL || has_dying ||
+		        atomic_load_explicit(&wire->has_stuck, memory_order_relaxed);
 	}
 	/* Huge pages by collapsing, away from the data path. */
 	while (seai_session_collapse_next(session))

@@ -55,7 +55,8 @@ int seai_side_new(struct seai_side **ret_side, int *ret_peer_fd, uint64_t maker_
 	/* release: pairs with the acquire in seai_side_attach() */
 	atomic_store_explicit(&side->magic, SEAI_SIDE_MAGIC, memory_order_release);
 	peer_fd = seai_fd_reopen(fd, O_RDONLY);
-	*ret_peer_fd = peer_fd >= 0 ? peer_fd : seai_take_fd(&fd); /* the seal holds against a writable descriptor as well */
+	*ret_peer_fd = peer_fd >= 0 ? peer_fd
+	                            : seai_take_fd(&fd); /* the seal holds against a writable descriptor as well */
 	*ret_side = side;
 	return 0;
 }

@@ -87,12 +87,13 @@ static int lookup_slowly(struct seai_link *link, struct seai_lookup *lookup, uin
 	return 0;
 }
 
-static inline bool lookup_entry_is(const struct seai_lookup_entry *entry, const struct seai_link *link, uint64_t owner_id,
-                                   uint32_t arena_id)
+static inline bool lookup_entry_is(const struct seai_lookup_entry *entry, const struct seai_link *link,
+                                   uint64_t owner_id, uint32_t arena_id)
 {
 	const struct seai_attached *attached = entry->attached;
 
-	return attached && attached->owner_id == owner_id && attached->arena_id == arena_id && entry->conn == link->conn;
+	return attached && attached->owner_id == owner_id && attached->arena_id == arena_id &&
+	       entry->conn == link->conn;
 }
 
 /* Makes lookup->last the entry of an arena. */
@@ -160,7 +161,8 @@ void seai_link_take_given(struct seai_link *link)
 		if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != position + 1)
 			break;
 		if (slot->kind == (SEAI_MESSAGE_SINGLE | SEAI_DESCRIPTOR_GIVEN) && slot->owner_id == session->id &&
-		    seai_ledger_take_given(session, link->holder, slot->arena_id, slot->block_id, slot->generation, &block))
+		    seai_ledger_take_given(session, link->holder, slot->arena_id, slot->block_id, slot->generation,
+		                           &block))
 			block->n_returned++;
 	}
 	link->given_position = position;
@@ -177,7 +179,8 @@ static int take_own(struct seai_link *link, const struct seai_block_name *name, 
 		/* Its grant was published before its descriptor. */
 		seai_records_drain(session);
 		if (!take_from_books(link, name, is_given, &block))
-			return atomic_load_explicit(&session->wire->has_stuck, memory_order_relaxed) ? -EAGAIN : -EBADMSG;
+			return atomic_load_explicit(&session->wire->has_stuck, memory_order_relaxed) ? -EAGAIN
+			                                                                             : -EBADMSG;
 	}
 	*ref = (struct seai_ref){
 		.block = block,
@@ -230,7 +233,8 @@ static int take_single(struct seai_link *link, struct seai_lookup *lookup, const
 		.generation = descriptor->generation,
 	};
 	bool is_own = name.owner_id == link->conn->wire->session->id;
-	int r = is_own ? take_own(link, &name, descriptor->kind & SEAI_DESCRIPTOR_GIVEN, &message->ref) : take_foreign(link, lookup, &name, &message->ref);
+	int r = is_own ? take_own(link, &name, descriptor->kind & SEAI_DESCRIPTOR_GIVEN, &message->ref)
+	               : take_foreign(link, lookup, &name, &message->ref);
 
 	if (SEAI_UNLIKELY(r < 0))
 		return r;
@@ -261,8 +265,8 @@ static int take_table_of(struct seai_link *link, struct seai_lookup *lookup, con
 	uint32_t n_blocks;
 	int r;
 
-	if (!seai_table_open(head->base, head->n_bytes, descriptor->offset, descriptor->n_bytes, descriptor->n_parts, &names,
-	                     &n_blocks, &parts))
+	if (!seai_table_open(head->base, head->n_bytes, descriptor->offset, descriptor->n_bytes, descriptor->n_parts,
+	                     &names, &n_blocks, &parts))
 		return -EBADMSG;
 	r = seai_message_reserve_refs(message, n_blocks);
 	if (r < 0)
@@ -273,7 +277,9 @@ static int take_table_of(struct seai_link *link, struct seai_lookup *lookup, con
 	for (uint32_t i = 1; i < n_blocks; i++) {
 		memcpy(&name, &names[i], sizeof(name)); /* loaded once */
 		if (name.owner_id == own_id) {
-			message->refs[i] = (struct seai_ref){ .generation = name.generation, .block_id = name.block_id, .arena_id = name.arena_id };
+			message->refs[i] = (struct seai_ref){ .generation = name.generation,
+				                              .block_id = name.block_id,
+				                              .arena_id = name.arena_id };
 			continue;
 		}
 		r = take_foreign(link, lookup, &name, &message->refs[i]);

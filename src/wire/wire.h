@@ -26,12 +26,12 @@ struct seai_link;
 
 /* What is written to an owner: the sending half of a record ring. */
 struct seai_record_writer {
-	struct seai_lock lock;         /* guards all of this */
-	struct seai_side *mine;        /* NULL once the connection is dead */
+	struct seai_lock lock;          /* guards all of this */
+	struct seai_side *mine;         /* NULL once the connection is dead */
 	const struct seai_side *theirs; /* NULL until their hello: then their tail counts as 0 */
-	uint64_t position;             /* units published */
+	uint64_t position;              /* units published */
 	uint64_t tail_cached;
-	struct seai_record *waiting;   /* releases that found no room, in order */
+	struct seai_record *waiting; /* releases that found no room, in order */
 	size_t n_waiting, n_waiting_max;
 	_Atomic bool is_dead;
 };
@@ -41,12 +41,12 @@ struct seai_record_reader {
 	struct seai_record_reader *next;
 	const struct seai_side *theirs;
 	struct seai_side *mine;
-	uint64_t position; /* units read */
+	uint64_t position;  /* units read */
 	uint64_t drain_end; /* how far one call reads */
-	uint64_t doubted;  /* position of a record that was stuck before everything was read again */
+	uint64_t doubted;   /* position of a record that was stuck before everything was read again */
 	uint32_t holder;
-	bool is_stuck;     /* its next record has to wait for others' */
-	bool is_broken;    /* malformed: read no more */
+	bool is_stuck;  /* its next record has to wait for others' */
+	bool is_broken; /* malformed: read no more */
 };
 
 /* A control message that found the socket full. */
@@ -81,23 +81,23 @@ struct seai_conn {
 	struct seai_wire *wire;
 	int fd;
 	int pidfd;
-	uint64_t peer_id;      /* known from their hello, or from the name of the socket we connected to */
-	uint32_t holder;       /* in the ledger; SEAI_HOLDER_NONE until their hello */
+	uint64_t peer_id; /* known from their hello, or from the name of the socket we connected to */
+	uint32_t holder;  /* in the ledger; SEAI_HOLDER_NONE until their hello */
 	enum seai_conn_state state;
 	bool is_initiator;
-	bool is_counted;       /* among n_peers */
+	bool is_counted;         /* among n_peers */
 	_Atomic bool asymmetric; /* both ends execute membarrier before they sleep */
 	bool wants_write;
-	bool is_doomed;        /* to be ended by the service loop */
-	bool is_reading;       /* seai_conn_read() is at it */
-	bool is_refused;       /* because of what it sent: nothing more is read of it */
-	bool has_lost_arena;   /* one that it sent could not be taken: it may be asked for it again */
+	bool is_doomed;      /* to be ended by the service loop */
+	bool is_reading;     /* seai_conn_read() is at it */
+	bool is_refused;     /* because of what it sent: nothing more is read of it */
+	bool has_lost_arena; /* one that it sent could not be taken: it may be asked for it again */
 	char peer_name[32];
 	struct seai_record_writer writer;
 	struct seai_record_reader reader;
 	struct seai_queued *queue, **queue_end;
 	uint32_t n_queued;
-	uint32_t n_links;      /* links on it that still exist */
+	uint32_t n_links; /* links on it that still exist */
 	struct seai_told *arenas_sent;
 	uint32_t n_arenas_sent, n_arenas_sent_max;
 	struct seai_told *introduced;
@@ -116,7 +116,7 @@ struct seai_target {
 	struct seai_target *next;
 	struct seai_endpoint *endpoint;
 	char name[SEAI_ADDRESS_N_BYTES]; /* file name in the session's directory */
-	struct seai_link *link;  /* the attempt or the link; NULL: none */
+	struct seai_link *link;          /* the attempt or the link; NULL: none */
 };
 
 /* How far the rings of dead forwarders got, for owners who ask later. */
@@ -135,49 +135,49 @@ struct seai_wire {
 	pthread_t thread;
 	bool has_thread;
 	_Atomic bool stop;
-	bool asymmetric;       /* this process can membarrier */
+	bool asymmetric; /* this process can membarrier */
 
 	int epoll_fd;
-	int wake_fd;           /* eventfd of this process alone */
+	int wake_fd; /* eventfd of this process alone */
 	int listen_fd;
 	int dir_fd;
-	int status_fd;         /* locked for as long as this process lives */
-	int inotify_fd;        /* -1: look again by the clock */
+	int status_fd;  /* locked for as long as this process lives */
+	int inotify_fd; /* -1: look again by the clock */
 	_Atomic bool is_poked;
 
 	struct seai_conn *conns;
 	struct seai_introduction *introductions; /* owners that could not be greeted yet */
 	uint32_t n_introductions, n_introductions_max;
-	bool wants_retry;                /* something could not be done for lack of descriptors or memory: try again soon */
+	bool wants_retry; /* something could not be done for lack of descriptors or memory: try again soon */
 	int64_t retry_at_ns, retry_after_ns; /* when, 0: not set; and how long after the last time */
-	bool is_listen_paused;           /* no descriptor was left to accept with */
-	bool must_drain;                 /* records came while arming: read them, and arm again (books lock) */
-	struct seai_conn *dead;          /* ended, with links that are not drained yet */
+	bool is_listen_paused;               /* no descriptor was left to accept with */
+	bool must_drain;                     /* records came while arming: read them, and arm again (books lock) */
+	struct seai_conn *dead;              /* ended, with links that are not drained yet */
 	struct seai_endpoint *endpoints;
 	struct seai_target *targets;
-	bool targets_dirty;              /* look at unconnected targets now */
-	int attach_error;                /* why an arena of a peer could not be mapped, last */
+	bool targets_dirty; /* look at unconnected targets now */
+	int attach_error;   /* why an arena of a peer could not be mapped, last */
 	struct seai_attached *attached[SEAI_N_ATTACHED_BUCKETS];
 	struct seai_attached *dying;     /* out of the table, waiting until nobody looks at them */
 	struct seai_attached *ghosts;    /* unmapped, but a channel's lookup still has holds of it to count off */
 	_Atomic uint32_t attached_epoch; /* bumped when something left the table: caches are void */
 	uint32_t n_attached;
-	bool has_dying_owners;           /* some attached arena's owner is dead: look whether it may go */
+	bool has_dying_owners;              /* some attached arena's owner is dead: look whether it may go */
 	struct seai_record_reader *readers; /* guarded by books */
-	_Atomic bool has_stuck;          /* a reader needs the service thread */
-	bool is_blind;                   /* a hello was lost for lack of descriptors: an unknown identity may live */
+	_Atomic bool has_stuck;             /* a reader needs the service thread */
+	bool is_blind;                      /* a hello was lost for lack of descriptors: an unknown identity may live */
 	struct seai_final_head final_heads[SEAI_N_FINAL_HEADS];
 	uint32_t n_final_heads;
-	struct seai_link *links;         /* all that are not freed */
-	struct seai_link *finished;      /* links that their channels have let go */
-	struct seai_lock finished_lock;  /* guards that list alone; nothing is taken under it */
+	struct seai_link *links;        /* all that are not freed */
+	struct seai_link *finished;     /* links that their channels have let go */
+	struct seai_lock finished_lock; /* guards that list alone; nothing is taken under it */
 
 	uint64_t n_deaths;
 	uint64_t n_refused;
 	uint32_t n_peers;
 	uint32_t group_id;
 	char directory[1024];
-	char address[48];      /* p-<id>.sock */
+	char address[48]; /* p-<id>.sock */
 };
 
 static inline struct seai_wire *seai_wire_of(const struct sea_session *session)
