@@ -121,19 +121,20 @@ void seai_channel_drop_ended(struct sea_channel *channel)
 
 void seai_channel_update_slowly(struct sea_channel *channel)
 {
-	struct seai_link *changes;
+	for (;;) {
+		struct seai_link *link;
 
-	{
-		SEAI_LOCKED(&channel->lock, lock);
-		changes = SEAI_TAKE(channel->changes);
-		atomic_store_explicit(&channel->has_changes, false, memory_order_relaxed);
-		for (struct seai_link *link = changes; link; link = link->next_change)
+		/* One at a time: a link that is off the list may be put on it again at once, and its next_change is another then. */
+		{
+			SEAI_LOCKED(&channel->lock, lock);
+			link = channel->changes;
+			if (!link) {
+				atomic_store_explicit(&channel->has_changes, false, memory_order_relaxed);
+				break;
+			}
+			channel->changes = link->next_change;
 			link->is_changed = false;
-	}
-	while (changes) {
-		struct seai_link *link = changes;
-
-		changes = link->next_change;
+		}
 		if (!link->is_listed && channel_list_link(channel, link) < 0) {
 			seai_log(channel->session, SEA_LOG_ERROR, "no memory or descriptor for a peer; it is let go");
 			channel_finish_link(channel, link);
