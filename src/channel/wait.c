@@ -100,7 +100,7 @@ static void wait_arm(struct sea_channel *channel, unsigned what)
 
 bool seai_channel_arm_for_poll(struct sea_channel *channel, unsigned what)
 {
-	struct epoll_event events[WAIT_N_EVENTS];
+	struct epoll_event events[WAIT_N_EVENTS] = { { 0 } };
 
 	if (!channel->is_fd_given)
 		return false;
@@ -240,7 +240,7 @@ static int wait_take_interrupt(struct sea_channel *channel)
 int seai_channel_wait(struct sea_channel *channel, unsigned what, int64_t deadline_ns, int64_t *spin_until_ns,
                       int64_t retry_ns)
 {
-	struct epoll_event events[WAIT_N_EVENTS];
+	struct epoll_event events[WAIT_N_EVENTS] = { { 0 } };
 	int64_t wake_ns = deadline_ns;
 	int n, r;
 

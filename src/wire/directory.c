@@ -277,7 +277,9 @@ void seai_directory_close(struct seai_wire *wire)
 
 	if (wire->dir_fd < 0)
 		return;
+	/* Without the lock as well: nobody else removes what a living process has locked. */
 	lock_fd = directory_lock(wire);
+	(void)lock_fd;
 	if (wire->listen_fd >= 0)
 		unlinkat(wire->dir_fd, wire->address, 0);
 	snprintf(name, sizeof(name), "p-%016llx.status", (unsigned long long)wire->session->id);

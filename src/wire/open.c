@@ -209,7 +209,7 @@ int sea_session_open(struct sea_session **ret_session, const struct sea_session_
 	static const struct sea_session_options no_options;
 	struct sea_heap_options heap_options = { 0 };
 	struct sea_session *session;
-	const char *name;
+	const char *name, *guard = getenv("SEA_GUARD");
 	int r;
 
 	if (!options)
@@ -230,7 +230,7 @@ int sea_session_open(struct sea_session **ret_session, const struct sea_session_
 	session->done_fd = -1;
 	session->log = options->log;
 	session->log_userdata = options->log_userdata;
-	session->guard = getenv("SEA_GUARD") && strcmp(getenv("SEA_GUARD"), "1") == 0;
+	session->guard = guard && strcmp(guard, "1") == 0;
 	r = seai_ledger_new(&session->ledger);
 	if (r == 0)
 		r = open_make_wire(session, options);
