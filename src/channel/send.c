@@ -404,38 +404,59 @@ int sea_channel_send(struct sea_channel *channel, struct sea_message **message, 
 	return r < 0 ? r : 0;
 }
 
+/* Sends a message to all links for which it is plain, under one lock, and marks those that need the long road. Returns how many got it. */
+static int send_each_plain(struct sea_channel *channel, struct sea_message *message, unsigned *n_missed)
+{
+	SEAI_LOCKED(&channel->session->books, books);
+	int n = 0;
+
+	for (uint32_t i = 0; i < channel->n_links; i++) {
+		struct seai_link *link = channel->links[i];
+		int r;
+
+		if (atomic_load_explicit(&link->state, memory_order_relaxed) != SEAI_LINK_OPEN)
+			continue;
+		if (!seai_link_has_room(link)) {
+			++*n_missed;
+		} else if (!send_is_plain(channel, link, message)) {
+			link->needs_long_road = true;
+		} else {
+			r = send_plain(channel, link, message);
+			link->has_news = r == 0;
+			n += r == 0;
+			*n_missed += r < 0 && r != -EPIPE;
+		}
+	}
+	return n;
+}
+
 int sea_channel_send_each(struct sea_channel *channel, struct sea_message **message, unsigned *ret_n_missed)
 {
 	unsigned n_missed = 0;
-	int n = 0;
+	int n;
 
 	if (seai_session_is_forked(channel->session))
 		return -EPERM;
 	if (!channel->sends || !*message || (*message)->session != channel->session)
 		return -EINVAL;
 	seai_channel_update(channel);
+	n = send_each_plain(channel, *message, &n_missed);
 	for (uint32_t i = 0; i < channel->n_links; i++) {
 		struct seai_link *link = channel->links[i];
-		int r = -EAGAIN;
 
-		if (atomic_load_explicit(&link->state, memory_order_relaxed) != SEAI_LINK_OPEN)
-			continue;
-		if (seai_link_can_send(link)) {
-			if (SEAI_LIKELY(send_is_plain(channel, link, *message))) {
-				uint64_t old = atomic_load_explicit(&link->out.position, memory_order_relaxed);
-				SEAI_LOCKED(&channel->session->books, books);
-
-				r = send_plain(channel, link, *message);
-				if (r == 0)
-					seai_channel_ring(channel, link, old);
-			} else {
-				r = send_slowly(channel, link, message, false);
-			}
+		/* Peers are woken after all have got it, and without the lock. */
+		if (link->has_news) {
+			link->has_news = false;
+			seai_channel_ring(channel, link,
+			                  atomic_load_explicit(&link->out.position, memory_order_relaxed) - 1);
 		}
-		if (r == 0)
-			n++;
-		else if (r != -EPIPE)
-			n_missed++;
+		if (SEAI_UNLIKELY(link->needs_long_road)) {
+			int r = send_slowly(channel, link, message, false);
+
+			link->needs_long_road = false;
+			n += r == 0;
+			n_missed += r < 0 && r != -EPIPE;
+		}
 	}
 	if (ret_n_missed)
 		*ret_n_missed = n_missed;

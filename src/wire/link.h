@@ -99,6 +99,8 @@ struct seai_link {
 	struct seai_link *next_change; /* in the channel's list of changes */
 	bool is_changed;               /* it is in that list (channel's lock) */
 	bool is_finished;              /* the channel has let it go (channel's lock) */
+	bool has_news;                 /* of a send to all: published, not rung yet (channel's thread) */
+	bool needs_long_road;          /* of a send to all: still to be sent to (channel's thread) */
 	bool is_rung;                  /* its doorbell rang and was not drained since (channel's thread) */
 	struct seai_link *next;        /* in the wire's list, or among the finished */
 	uint64_t forget_mark;          /* the peer's head when it said forget */
