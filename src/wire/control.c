@@ -158,13 +158,12 @@ int seai_control_receive(struct seai_conn *conn, struct seai_control *control, i
 		return errno == EAGAIN || errno == EINTR ? -EAGAIN : 0;
 	n_fds = control_take_fds(&message, fds);
 	*ret_is_truncated = message.msg_flags & MSG_CTRUNC;
-	if (n == 0)
-		return 0;
+	/* The end, or an empty message, which nobody honest sends; it may carry descriptors. */
 	if (n != (ssize_t)sizeof(*control) || message.msg_flags & MSG_TRUNC || control->magic != SEAI_CONTROL_MAGIC ||
 	    control->n_fds > 2 || n_fds > control->n_fds || (n_fds < control->n_fds && !*ret_is_truncated)) {
 		fds[0] = seai_close(fds[0]);
 		fds[1] = seai_close(fds[1]);
-		return -EBADMSG;
+		return n == 0 ? 0 : -EBADMSG;
 	}
 	return 1;
 }
