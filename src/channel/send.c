@@ -42,8 +42,16 @@ static inline void link_fill(struct seai_link *link, uint64_t position, const st
 	slot->tag = message->tag;
 	slot->n_parts = message->n_parts;
 	slot->kind = message->kind | kind_flags;
-	/* The line after the next: taken from the receiver's cache while there is still other work. */
-	seai_prefetch_for_write(&link->out.slots[(position + 2) & link->out.mask]);
+}
+
+/* Cache lines that are asked for ahead: in a batch as many as are written while one comes over, else those that are needed soon. */
+#define SEND_N_AHEAD_BATCH 8
+#define SEND_N_AHEAD 2
+
+/* Takes a slot that is written soon from the receiver's cache, while there is still other work. */
+static inline void link_prepare_slot(const struct seai_link *link, uint64_t position)
+{
+	seai_prefetch_for_write(&link->out.slots[position & link->out.mask]);
 }
 
 /* Everything before is visible to the receiver from here on, and if this is the first of a batch, what follows too. */
@@ -61,6 +69,7 @@ void seai_link_publish(struct seai_link *link, const struct sea_message *message
 	link_fill(link, position, message, tokens, kind_flags);
 	atomic_store_explicit(&link->out.position, position + 1, memory_order_relaxed);
 	link_show(link, position);
+	link_prepare_slot(link, position + SEND_N_AHEAD);
 }
 
 void seai_channel_ring(struct sea_channel *channel, struct seai_link *link, uint64_t old)
@@ -239,6 +248,7 @@ static size_t send_run(struct sea_channel *channel, struct seai_link *link, stru
 			send_consume_plain(messages[n]);
 			if (n)
 				link_show(link, old + n);
+			link_prepare_slot(link, old + n + (n_messages > 1 ? SEND_N_AHEAD_BATCH : SEND_N_AHEAD));
 			n++;
 			atomic_store_explicit(&link->out.position, old + n, memory_order_relaxed);
 		}
