@@ -105,16 +105,12 @@ static inline bool send_is_plain(const struct sea_channel *channel, const struct
 	       seai_link_has_provided(link, channel->session->id, message->ref.arena_id);
 }
 
-/* Notes the hold and fills a slot. Books lock held. -EPIPE: the peer is dead; -ENOMEM. Does not consume the message. */
+/* Notes the hold of a peer that is alive and fills a slot. Books lock held. 0; -ENOMEM; -E2BIG. Does not consume the message. */
 static inline int send_fill_plain(struct sea_channel *channel, struct seai_link *link, uint64_t position,
                                   struct sea_message *message)
 {
 	struct seai_block *block = message->ref.block;
-	int r;
-
-	if (SEAI_UNLIKELY(!seai_ledger_is_alive_as(channel->session->ledger, link->holder, link->peer_id)))
-		return -EPIPE;
-	r = seai_ledger_hold(block, link->holder, true);
+	int r = seai_ledger_hold(block, link->holder, true);
 	if (SEAI_UNLIKELY(r < 0))
 		return r;
 	seai_ledger_set_sent(block, message, channel->account);
@@ -123,10 +119,16 @@ static inline int send_fill_plain(struct sea_channel *channel, struct seai_link 
 	return 0;
 }
 
+/* Whether the peer's holds still count. Books lock held: it cannot die in them meanwhile. */
+static inline bool send_is_alive(const struct sea_channel *channel, const struct seai_link *link)
+{
+	return seai_ledger_is_alive_as(channel->session->ledger, link->holder, link->peer_id);
+}
+
 static int send_plain(struct sea_channel *channel, struct seai_link *link, struct sea_message *message)
 {
 	uint64_t position = atomic_load_explicit(&link->out.position, memory_order_relaxed);
-	int r = send_fill_plain(channel, link, position, message);
+	int r = send_is_alive(channel, link) ? send_fill_plain(channel, link, position, message) : -EPIPE;
 
 	if (r < 0)
 		return r;
@@ -238,6 +240,10 @@ static size_t send_run(struct sea_channel *channel, struct seai_link *link, stru
 		n_messages = SEND_N_AT_ONCE;
 	{
 		SEAI_LOCKED(&session->books, books);
+		if (SEAI_UNLIKELY(!send_is_alive(channel, link))) {
+			*ret_error = -EPIPE;
+			n_messages = 0;
+		}
 		while (n < n_messages && seai_link_has_room(link) && send_is_plain(channel, link, messages[n])) {
 			int r = send_fill_plain(channel, link, old + n, messages[n]);
 
@@ -271,6 +277,40 @@ static size_t send_run(struct sea_channel *channel, struct seai_link *link, stru
 	return n;
 }
 
+/* Whether a message lies in its object and may travel in a descriptor alone. */
+static inline bool send_is_inline(const struct sea_channel *channel, const struct sea_message *message)
+{
+	return message->kind == SEAI_MESSAGE_INLINE && message->n_sources == 0 &&
+	       (channel->account->policy == SEA_ORPHANS_DROP || message->n_parts == 0);
+}
+
+/* As send_run(), of messages that have no memory: nothing is to be noted anywhere. */
+static size_t send_run_inline(struct sea_channel *channel, struct seai_link *link, struct sea_message **messages,
+                              size_t n_messages)
+{
+	uint64_t old = atomic_load_explicit(&link->out.position, memory_order_relaxed);
+	size_t n = 0;
+
+	if (n_messages > SEND_N_AT_ONCE)
+		n_messages = SEND_N_AT_ONCE;
+	while (n < n_messages && seai_link_has_room(link) && send_is_inline(channel, messages[n])) {
+		messages[n]->flags &= (uint16_t)~SEAI_MESSAGE_WRITABLE;
+		link_fill(link, old + n, messages[n], 0, 0);
+		if (n)
+			link_show(link, old + n);
+		link_prepare_slot(link, old + n + (n_messages > 1 ? SEND_N_AHEAD_BATCH : SEND_N_AHEAD));
+		n++;
+		atomic_store_explicit(&link->out.position, old + n, memory_order_relaxed);
+	}
+	if (n) {
+		link_show(link, old);
+		seai_channel_ring(channel, link, old);
+		seai_link_note_use(link, n);
+		sea_message_unref_many(messages, n);
+	}
+	return n;
+}
+
 /* Sends what can be sent now. Returns how many; *ret_retry: something is in the way that nobody rings for; *ret_error: the next one can never be sent. */
 static size_t send_try(struct sea_channel *channel, struct sea_message **messages, size_t n_messages, bool *ret_retry,
                        int *ret_error)
@@ -292,6 +332,12 @@ static size_t send_try(struct sea_channel *channel, struct sea_message **message
 			n += n_sent;
 			if (n_sent)
 				n_failed = 0;
+		} else if (send_is_inline(channel, messages[n])) {
+			size_t n_sent = send_run_inline(channel, link, messages + n,
+			                                channel->n_links == 1 ? n_messages - n : 1);
+
+			n += n_sent;
+			n_failed = n_sent ? 0 : n_failed + 1;
 		} else {
 			r = send_slowly(channel, link, &messages[n], true);
 			if (r == 0) {

@@ -95,16 +95,11 @@ struct seai_hold *seai_block_find_hold(struct seai_block *block, uint32_t holder
 	return NULL;
 }
 
-int seai_ledger_hold(struct seai_block *block, uint32_t holder, bool has_token)
+int seai_ledger_hold_slowly(struct seai_block *block, uint32_t holder, bool has_token)
 {
 	struct seai_hold *hold;
 	uint32_t i;
 
-	if (SEAI_LIKELY(block->n_holds == 0)) {
-		block->holds[0] = (struct seai_hold){ holder, 1, has_token };
-		block->n_holds = 1;
-		return 0;
-	}
 	hold = seai_block_find_hold(block, holder);
 	if (hold) {
 		if (hold->count == UINT16_MAX)

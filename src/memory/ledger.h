@@ -146,8 +146,18 @@ static inline bool seai_ledger_is_alive_as(const struct seai_ledger *ledger, uin
 	return seai_ledger_is_alive(ledger, holder) && ledger->holders[holder].id == id;
 }
 
+/* seai_ledger_hold() of a block that others hold already. */
+int seai_ledger_hold_slowly(struct seai_block *block, uint32_t holder, bool has_token);
+
 /* One more hold of a block for a holder that is alive, with or without a token. 0; -ENOMEM; -E2BIG. */
-int seai_ledger_hold(struct seai_block *block, uint32_t holder, bool has_token);
+static inline int seai_ledger_hold(struct seai_block *block, uint32_t holder, bool has_token)
+{
+	if (block->n_holds)
+		return seai_ledger_hold_slowly(block, holder, has_token);
+	block->holds[0] = (struct seai_hold){ holder, 1, has_token };
+	block->n_holds = 1;
+	return 0;
+}
 
 /* Takes back a hold that was added just now and not told to anybody. */
 void seai_ledger_unhold(struct seai_block *block, uint32_t holder, bool has_token);
