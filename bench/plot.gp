@@ -2,7 +2,7 @@
 # Plots of bench.csv in the current folder; `machine` is set by bench/run.
 
 if (!exists("machine")) machine = ""
-set terminal pngcairo size 1100,700 font ",11"
+set terminal pngcairo noenhanced size 1100,700 font ",11"
 set key outside right
 set grid
 set format y "%g"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hello: one message from one process to another. The receiver reads the very bytes
- * that the sender wrote: nothing is copied. Either may start first.
+ * Hello: one message from one process to another. A large one would be read where the sender wrote it; these few bytes
+ * travel in the message's descriptor. Either process may start first.
  */
 #include <stdio.h>
 #include <string.h>

@@ -408,6 +408,14 @@ void seai_attachment_on_ready(struct seai_conn *conn, const struct seai_control 
 			link->endpoint->on_change(link->endpoint, link);
 }
 
+void seai_attachment_owner_moved(struct seai_wire *wire, const struct seai_conn *from, struct seai_conn *to)
+{
+	for (uint32_t i = 0; i < SEAI_N_ATTACHED_BUCKETS; i++)
+		for (struct seai_attached *attached = wire->attached[i]; attached; attached = attached->next)
+			if (atomic_load_explicit(&attached->owner, memory_order_relaxed) == from)
+				atomic_store_explicit(&attached->owner, to, memory_order_relaxed);
+}
+
 void seai_attachment_owner_died(struct seai_wire *wire, uint64_t owner_id)
 {
 	for (uint32_t i = 0; i < SEAI_N_ATTACHED_BUCKETS; i++)

@@ -3,6 +3,7 @@
  * Deaths: what is done when a connection has ended, in the order that DESIGN asks for: everybody's hellos and
  * records first, then the holds of the dead, then the question to the targets of its uncertain grants.
  */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -125,6 +126,31 @@ static void conn_read_last_words(struct seai_conn *conn)
 	conn->is_doomed = true;
 }
 
+/* Another connection of a process that lives; NULL. */
+static struct seai_conn *wire_has_another(struct seai_wire *wire, const struct seai_conn *conn)
+{
+	struct pollfd pollfd = { .fd = conn->pidfd, .events = POLLIN };
+
+	if (conn->pidfd >= 0 && poll(&pollfd, 1, 0) > 0)
+		return NULL;
+	for (struct seai_conn *other = wire->conns; other; other = other->next)
+		if (other != conn && other->peer_id == conn->peer_id && other->state == SEAI_CONN_OPEN &&
+		    !other->is_doomed)
+			return other;
+	return NULL;
+}
+
+static void wire_end_one_of_two(struct seai_wire *wire, struct seai_conn *conn)
+{
+	struct seai_conn *other = wire_has_another(wire, conn);
+
+	for (struct seai_link *link = seai_link_first(wire); link; link = link->next)
+		if (link->conn == conn)
+			seai_link_on_death(link);
+	conn_end(conn);
+	seai_attachment_owner_moved(wire, conn, other);
+}
+
 /* False: not now, for somebody who may have got blocks from the dead one stands in the backlog and cannot be let in. */
 static bool wire_bury_one(struct seai_wire *wire, struct seai_conn *conn)
 {
@@ -147,6 +173,11 @@ static bool wire_bury_one(struct seai_wire *wire, struct seai_conn *conn)
 	if (!wire_resolve_stuck_of(wire, holder, SEAI_RECORD_RING_N_UNITS))
 		return false;
 	SEAI_POINT("death: rings drained");
+	/* A handshake that failed for want of something leaves a connection beside the next: its end is not the peer's. */
+	if (wire_has_another(wire, conn)) {
+		wire_end_one_of_two(wire, conn);
+		return true;
+	}
 	/* A process has ended, not a socket: its other connection goes as well. */
 	for (struct seai_conn *other = wire->conns, *next; other; other = next) {
 		next = other->next;

@@ -234,6 +234,8 @@ void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control 
 void seai_attachment_on_retire(struct seai_conn *conn, const struct seai_control *control);
 void seai_attachment_on_forget(struct seai_conn *conn, const struct seai_control *control);
 void seai_attachment_on_resend(struct seai_conn *conn, const struct seai_control *control);
+/* What a process owns is given back over another connection of it from now on. */
+void seai_attachment_owner_moved(struct seai_wire *wire, const struct seai_conn *from, struct seai_conn *to);
 /* A process is dead: what it owned stays until nobody needs it. */
 void seai_attachment_owner_died(struct seai_wire *wire, uint64_t owner_id);
 /* Greets owners that could not be greeted before; those who asked are told. */
