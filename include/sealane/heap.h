@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A heap: memory that this process alone writes and allocates in, and that
- * others can map read-only. It grows by arenas (sealed memfds) up to its quota and
+ * A heap: memory that this process alone allocates in, and that others can map:
+ * read-only (sealed, the default) or read-write (shared). It grows by arenas (memfds) up to its quota and
  * keeps them, so that a warm heap allocates without a system call or a page fault.
  *
  * All calls may be made from any thread.
@@ -27,6 +27,13 @@ enum sea_pages {
 	SEA_PAGES_HUGETLB = 3,  /**< of the hugetlb pool; -ENOMEM where that is empty */
 };
 
+/** Who may write the payload of a heap once its messages are sent. */
+enum sea_protection {
+	SEA_PROTECTION_SEALED = 0, /**< this process alone; the kernel refuses everybody else */
+	SEA_PROTECTION_SHARED =
+		1, /**< every process that was given a message of it; the books stay this process's own */
+};
+
 /** Back all memory of an arena when it is made, not when it is first handed out. */
 #define SEA_HEAP_PREFAULT (1u << 0)
 /** Lock the memory against swapping; -ENOMEM or -EPERM where RLIMIT_MEMLOCK forbids it. */
@@ -46,8 +53,8 @@ struct sea_heap_options {
 	uint32_t flags;
 	/** Node for SEA_HEAP_NUMA. */
 	uint32_t numa_node;
-	/** Must be 0. */
-	uint32_t reserved_0;
+	/** Who may write. */
+	enum sea_protection protection;
 	/** Must be 0. */
 	uint64_t reserved[8];
 };

@@ -39,6 +39,13 @@ enum sea_log_level {
  */
 typedef void (*sea_log_fn)(enum sea_log_level level, const char *line, void *userdata);
 
+/** What kind of memory a session's own heap has. */
+enum sea_transport {
+	SEA_TRANSPORT_MEMFD =
+		0, /**< sealed: whoever receives a message reads it, and nobody but its producer can write it */
+	SEA_TRANSPORT_SHMEM = 1, /**< shared: the only holder of a message may change it in place and pass it on */
+};
+
 /** How to open a session. All zero is a good start; unset members must be zero. */
 struct sea_session_options {
 	/** Name of the session: 1 to 64 of [A-Za-z0-9._-], not starting with a dot. NULL: $SEALANE_SESSION, else "default". */
@@ -51,8 +58,8 @@ struct sea_session_options {
 	const char *process_name;
 	/** A group whose members may take part, besides the user. 0: none. */
 	uint32_t group_id;
-	/** Must be 0. */
-	uint32_t reserved_0;
+	/** Kind of the session's default heap; other heaps and the channels do not depend on it. */
+	enum sea_transport transport;
 	/** Where log lines go. NULL: nowhere. */
 	sea_log_fn log;
 	/** Passed to log. */

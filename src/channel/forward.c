@@ -47,11 +47,13 @@ static int prepare_ref(struct seai_link *link, const struct seai_ref *ref, uint6
 	int r;
 
 	if (link->provided[slot].owner_id != owner_id || link->provided[slot].arena_id != ref->arena_id) {
-		int fd = ref->attached ? ref->attached->fd : ref->block->arena->ro_fd;
+		int fds[2];
+		unsigned n_fds = ref->attached ? seai_attached_get_fds(ref->attached, fds)
+		                               : seai_arena_get_fds(ref->block->arena, fds);
 
 		if (!ref->attached)
 			ref->block->arena->announced = true;
-		r = seai_attachment_provide(link->conn, owner_id, ref->arena_id, fd);
+		r = seai_attachment_provide(link->conn, owner_id, ref->arena_id, fds, n_fds);
 		if (r < 0)
 			return r;
 		SEAI_POINT("forward: arena sent");

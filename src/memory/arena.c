@@ -31,7 +31,7 @@ static uint64_t arena_round_up(uint64_t n, uint64_t unit)
 	return (n + unit - 1) / unit * unit;
 }
 
-/* Page size of the arena's file. */
+/* Page size of the file that holds the arena's blocks. */
 static uint64_t arena_page_n_bytes(const struct seai_arena *arena)
 {
 	return arena->hugetlb ? SEAI_HUGE_N_BYTES : seai_page_n_bytes();
@@ -54,18 +54,42 @@ static void *arena_reserve(uint64_t n_bytes)
 	return start + skip;
 }
 
-/* Maps the arena's file at its place. 0 or -errno. */
-static int arena_map(struct seai_arena *arena, int fd, int protection)
+/* Maps a file from its start at its place in the arena. 0 or -errno. */
+static int arena_map_at(struct seai_arena *arena, uint64_t offset, uint64_t n_bytes, int fd, int protection)
 {
 	/* Hugetlb pages are reserved here: an empty pool is an error now. */
-	void *address = mmap(arena->head, arena->n_bytes, protection, MAP_SHARED | MAP_FIXED, fd, 0);
+	void *address = mmap((uint8_t *)arena->head + offset, n_bytes, protection, MAP_SHARED | MAP_FIXED, fd, 0);
 
 	if (address == MAP_FAILED)
 		return errno == EAGAIN ? -ENOMEM : -errno;
-	(void)madvise(address, arena->n_bytes, MADV_DONTDUMP);
-	if (madvise(address, arena->n_bytes, MADV_DONTFORK) < 0)
+	(void)madvise(address, n_bytes, MADV_DONTDUMP);
+	if (madvise(address, n_bytes, MADV_DONTFORK) < 0)
 		return -errno;
 	return 0;
+}
+
+/* Maps the arena's only file. 0 or -errno. */
+static int arena_map(struct seai_arena *arena, int fd, int protection)
+{
+	return arena_map_at(arena, 0, arena->n_bytes, fd, protection);
+}
+
+int seai_arena_populate(struct seai_arena *arena, uint64_t offset, uint64_t n_bytes)
+{
+	uint8_t *address = (uint8_t *)arena->head + offset;
+
+	if (!arena->shared)
+		return seai_populate(address, n_bytes, arena->rw_fd, offset);
+	if (offset < arena->data_offset)
+		return seai_populate(address, n_bytes, arena->ro_fd, offset);
+	return seai_populate(address, n_bytes, arena->rw_fd, offset - arena->data_offset);
+}
+
+unsigned seai_arena_get_fds(const struct seai_arena *arena, int fds[2])
+{
+	fds[0] = arena->ro_fd;
+	fds[1] = arena->payload_fd;
+	return arena->shared ? 2 : 1;
 }
 
 /* The numbers that follow from the size and kind. */
@@ -93,6 +117,7 @@ static int arena_lay_out(struct seai_arena *arena, uint64_t n_data_bytes, enum s
 	arena->n_chunks = arena->n_bytes / SEAI_CHUNK_N_BYTES;
 	arena->dedicated = kind == SEAI_ARENA_DEDICATED;
 	arena->immutable = kind == SEAI_ARENA_ONE_FRAME;
+	arena->shared = arena->heap->protection == SEA_PROTECTION_SHARED && !arena->immutable;
 	return arena->n_bytes > (uint64_t)INT64_MAX / 2 ? -ENOMEM : 0;
 }
 
@@ -128,13 +153,13 @@ static int arena_back_head(struct seai_arena *arena, uint64_t n_bytes)
 	uint64_t more;
 	int r;
 
-	n_bytes = arena_round_up(n_bytes, arena_page_n_bytes(arena));
+	n_bytes = arena_round_up(n_bytes, arena->shared ? seai_page_n_bytes() : arena_page_n_bytes(arena));
 	if (n_bytes <= arena->n_bytes_head)
 		return 0;
 	more = n_bytes - arena->n_bytes_head;
 	if (more > seai_heap_room(arena->heap))
 		return -EAGAIN;
-	r = seai_populate((uint8_t *)arena->head + arena->n_bytes_head, more, arena->rw_fd, arena->n_bytes_head);
+	r = seai_arena_populate(arena, arena->n_bytes_head, more);
 	if (r < 0)
 		return r;
 	arena->n_bytes_head = n_bytes;
@@ -154,7 +179,7 @@ static void arena_write_head(struct seai_arena *arena)
 	head->generations_offset = ARENA_GENERATIONS_OFFSET;
 	head->data_offset = arena->data_offset;
 	head->n_blocks_max = arena->n_blocks_max;
-	head->flags = arena->immutable ? SEAI_ARENA_IMMUTABLE : 0;
+	head->flags = (arena->immutable ? SEAI_ARENA_IMMUTABLE : 0) | (arena->shared ? SEAI_ARENA_SHARED : 0);
 	SEAI_POINT("arena: head without magic");
 	/* release: pairs with the acquire of whoever attaches the arena */
 	atomic_store_explicit(&head->magic, SEAI_ARENA_MAGIC, memory_order_release);
@@ -192,26 +217,81 @@ static int arena_seal_and_reopen(struct seai_arena *arena)
 	return 0;
 }
 
-static int arena_open(struct seai_arena *arena)
+/*
+ * The same for the two files of a shared arena. ro_fd stays the head's first descriptor: the seal refuses to others what the descriptor
+ * itself would allow. Nobody may add a seal to the payload, which could take their right to map it from others.
+ */
+static int arena_seal_shared(struct seai_arena *arena)
 {
-	struct rlimit limit;
-	int r;
+	int fd;
 
-	arena->rw_fd = seai_memfd_create(arena->immutable ? "sealane-frame" : "sealane-arena", arena->hugetlb);
-	if (arena->rw_fd < 0)
-		return arena->rw_fd == -EINVAL || arena->rw_fd == -ENOSYS || arena->rw_fd == -ENODEV ? -ENOTSUP
-		                                                                                     : arena->rw_fd;
+	if (fcntl(arena->ro_fd, F_ADD_SEALS, ARENA_SEALS_SIZE | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0 ||
+	    fcntl(arena->rw_fd, F_ADD_SEALS, ARENA_SEALS_SIZE | F_SEAL_SEAL) < 0)
+		return errno == EINVAL ? -ENOTSUP : -errno;
+	SEAI_POINT("arena: sealed");
+	fd = seai_fd_reopen(arena->rw_fd, O_RDWR);
+	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+		return fd;
+	if (fd < 0) {
+		/* No /proc: then no lease either. */
+		arena->payload_fd = fcntl(arena->rw_fd, F_DUPFD_CLOEXEC, 0);
+		return arena->payload_fd < 0 ? -errno : 0;
+	}
+	arena->payload_fd = arena->rw_fd;
+	arena->rw_fd = fd;
+	arena->leasable = fcntl(fd, F_SETSIG, SIGURG) == 0;
+	return 0;
+}
+
+/* A memfd of a size. A descriptor or -errno. */
+static int arena_make_file(const char *name, bool hugetlb, uint64_t n_bytes)
+{
+	SEAI_AUTO_FD int fd = seai_memfd_create(name, hugetlb);
+	struct rlimit limit;
+
+	if (fd < 0)
+		return fd == -EINVAL || fd == -ENOSYS || fd == -ENODEV ? -ENOTSUP : fd;
 	SEAI_POINT("arena: file made");
 	/* Beyond this limit the kernel would send SIGXFSZ. */
-	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && arena->n_bytes > limit.rlim_cur)
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && n_bytes > limit.rlim_cur)
 		return -ENOMEM;
-	if (ftruncate(arena->rw_fd, (off_t)arena->n_bytes) < 0)
+	if (ftruncate(fd, (off_t)n_bytes) < 0)
 		return errno == EFBIG ? -ENOMEM : -errno;
+	return seai_take_fd(&fd);
+}
+
+/* Makes the arena's files and maps them. */
+static int arena_map_files(struct seai_arena *arena)
+{
+	int r;
+
+	if (!arena->shared) {
+		arena->rw_fd = arena_make_file(arena->immutable ? "sealane-frame" : "sealane-arena", arena->hugetlb,
+		                               arena->n_bytes);
+		return arena->rw_fd < 0 ? arena->rw_fd : arena_map(arena, arena->rw_fd, PROT_READ | PROT_WRITE);
+	}
+	arena->ro_fd = arena_make_file("sealane-head", false, arena->data_offset);
+	if (arena->ro_fd < 0)
+		return arena->ro_fd;
+	arena->rw_fd = arena_make_file("sealane-shared", arena->hugetlb, arena->n_bytes - arena->data_offset);
+	if (arena->rw_fd < 0)
+		return arena->rw_fd;
+	r = arena_map_at(arena, 0, arena->data_offset, arena->ro_fd, PROT_READ | PROT_WRITE);
+	if (r < 0)
+		return r;
+	return arena_map_at(arena, arena->data_offset, arena->n_bytes - arena->data_offset, arena->rw_fd,
+	                    PROT_READ | PROT_WRITE);
+}
+
+static int arena_open(struct seai_arena *arena)
+{
+	int r;
+
 	arena->head = arena_reserve(arena->n_bytes);
 	if (!arena->head)
 		return -ENOMEM;
 	arena->generations = (_Atomic uint64_t *)((uint8_t *)arena->head + ARENA_GENERATIONS_OFFSET);
-	r = arena_map(arena, arena->rw_fd, PROT_READ | PROT_WRITE);
+	r = arena_map_files(arena);
 	if (r < 0)
 		return r;
 	return seai_pages_apply(arena->heap, (uint8_t *)arena->head + arena->data_offset,
@@ -268,7 +348,7 @@ int seai_arena_new(struct seai_arena **ret_arena, struct sea_heap *heap, uint64_
 		return -ENOMEM;
 	arena->heap = heap;
 	arena->session = heap->session;
-	arena->ro_fd = arena->rw_fd = -1;
+	arena->ro_fd = arena->rw_fd = arena->payload_fd = -1;
 	arena->hugetlb = heap->pages == SEA_PAGES_HUGETLB;
 	r = arena_lay_out(arena, n_data_bytes, kind);
 	if (r == 0)
@@ -280,7 +360,7 @@ int seai_arena_new(struct seai_arena **ret_arena, struct sea_heap *heap, uint64_
 	if (r == 0)
 		r = arena_prefault(arena);
 	if (r == 0)
-		r = arena_seal_and_reopen(arena);
+		r = arena->shared ? arena_seal_shared(arena) : arena_seal_and_reopen(arena);
 	if (r == 0)
 		r = seai_session_add_arena(heap->session, arena);
 	if (r < 0)
@@ -367,7 +447,8 @@ void seai_block_guard(struct seai_block *block, bool on)
 	struct seai_arena *arena = block->arena;
 	uint64_t page_n_bytes = arena_page_n_bytes(arena), from, to;
 
-	if (!arena->session->guard || arena->frozen)
+	/* In a shared heap a message that was sent may come home to be changed. */
+	if (!arena->session->guard || arena->frozen || arena->shared)
 		return;
 	from = arena_round_up(block->offset, page_n_bytes);
 	to = (block->offset + seai_block_capacity(block)) / page_n_bytes * page_n_bytes;
@@ -407,6 +488,7 @@ void seai_arena_fini(struct seai_arena *arena)
 		munmap(arena->head, arena->n_bytes);
 	seai_close(arena->ro_fd);
 	seai_close(arena->rw_fd);
+	seai_close(arena->payload_fd);
 	free(arena->chunk_used);
 	free(arena->chunk_backed);
 	free(arena->slab_n_free);
@@ -425,6 +507,7 @@ void seai_arena_destroy(struct seai_arena *arena)
 	arena->head = NULL;
 	arena->ro_fd = seai_close(arena->ro_fd);
 	arena->rw_fd = seai_close(arena->rw_fd);
+	arena->payload_fd = seai_close(arena->payload_fd);
 	seai_lock_take(books);
 	seai_arena_detach(arena);
 	if (heap && heap->is_freed && !heap->arenas)
@@ -438,6 +521,7 @@ bool seai_arena_try_destroy(struct seai_arena *arena)
 	if (arena->announced && arena->leasable) {
 		/* Our own readers would be in the way: the descriptor for others, and the mapping of a frozen frame. */
 		arena->ro_fd = seai_close(arena->ro_fd);
+		arena->payload_fd = seai_close(arena->payload_fd);
 		if (arena->frozen && arena->head) {
 			munmap(arena->head, arena->n_bytes);
 			arena->head = NULL;

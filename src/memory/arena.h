@@ -36,11 +36,13 @@ struct seai_arena {
 	uint32_t n_blocks_max;
 	uint32_t n_blocks_used; /* blocks that somebody holds */
 	int ro_fd;              /* what is passed to holders: O_RDONLY where /proc allows the re-open */
-	int rw_fd;              /* an O_RDWR re-open for leases, or the memfd itself */
-	bool dedicated;         /* one large block of its own */
-	bool immutable;         /* one immutable frame */
-	bool retired;           /* no new blocks; waiting until the last reader is gone */
-	bool announced;         /* its descriptor was passed to another process at least once */
+	int rw_fd; /* an O_RDWR re-open for leases, or the memfd itself; of the payload, if that is a file of its own */
+	int payload_fd; /* a shared arena's: O_RDWR, passed to holders besides ro_fd; else -1 */
+	bool dedicated; /* one large block of its own */
+	bool immutable; /* one immutable frame */
+	bool shared;    /* holders map the payload for writing: a file of its own, see layout.h */
+	bool retired;   /* no new blocks; waiting until the last reader is gone */
+	bool announced; /* its descriptor was passed to another process at least once */
 	/* the rest is private to arena*.c, chunks.c, heap*.c */
 	struct seai_block *free_ids; /* ids that have no memory now, by block->next */
 	uint32_t n_free_ids;
@@ -84,6 +86,12 @@ int seai_arena_prepare_ids(struct seai_arena *arena, uint32_t n_ids);
 /* Takes an id that was prepared for. */
 struct seai_block *seai_arena_take_id(struct seai_arena *arena);
 void seai_arena_give_id(struct seai_arena *arena, struct seai_block *block);
+
+/* Backs a range of the arena, which must not cross data_offset. 0; -ENOMEM. No lock needed. */
+int seai_arena_populate(struct seai_arena *arena, uint64_t offset, uint64_t n_bytes);
+
+/* What is passed to holders: one descriptor or two, borrowed. Returns how many. */
+unsigned seai_arena_get_fds(const struct seai_arena *arena, int fds[2]);
 
 /* Maps an arena's pages as the heap's options say; before the data is touched. No lock needed. 0; -ENOMEM; -EPERM; -ENOTSUP. */
 int seai_pages_apply(const struct sea_heap *heap, void *address, uint64_t n_bytes);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An attached arena: one of another process, mapped here read-only.
+ * An attached arena: one of another process, mapped here read-only; but a shared one's blocks for writing.
  *
  * Nothing is mapped before its seals, its size and its head were checked, so no access within n_bytes can
  * fail later, whatever its owner does. Messages count their references; the
@@ -26,7 +26,8 @@ struct seai_attached {
 	uint64_t n_bytes;
 	uint64_t data_offset;
 	uint32_t n_blocks_max;
-	int fd; /* O_RDONLY; passed on to those we forward to */
+	int fd;         /* O_RDONLY; passed on to those we forward to */
+	int payload_fd; /* a shared arena's, O_RDWR, likewise; else -1 */
 	/*
 	 * References of messages of this process: those taken, but for what channels have not added yet (struct
 	 * seai_lookup), and those given back. The second is written under the record lock of its owner's connection.
@@ -43,11 +44,14 @@ struct seai_attached {
 };
 
 /*
- * Checks and maps what a peer sent as an arena. Takes fd on success.
+ * Checks and maps what a peer sent as an arena: one descriptor, or two of a shared arena (else fds[1] is -1). Takes them on success.
  * 0; -EBADMSG not a memfd, not sealed, too short, or a head that does not fit; -ENOMEM, -EMFILE the map could not be made: nothing is lost.
  */
-int seai_attached_new(struct seai_attached **ret_attached, const struct sea_session *session, int *fd,
+int seai_attached_new(struct seai_attached **ret_attached, const struct sea_session *session, int fds[2],
                       uint64_t owner_id, uint32_t arena_id);
+
+/* What is passed on: one descriptor or two, borrowed. Returns how many. */
+unsigned seai_attached_get_fds(const struct seai_attached *attached, int fds[2]);
 
 /* Unmaps and closes; the object stays. */
 void seai_attached_unmap(struct seai_attached *attached);

@@ -28,7 +28,8 @@ static int heap_check_options(const struct sea_heap_options *options)
 	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
 		if (options->reserved[i])
 			return -EINVAL;
-	if (options->reserved_0 || options->flags & ~HEAP_FLAGS || (unsigned)options->pages > SEA_PAGES_HUGETLB)
+	if ((unsigned)options->protection > SEA_PROTECTION_SHARED || options->flags & ~HEAP_FLAGS ||
+	    (unsigned)options->pages > SEA_PAGES_HUGETLB)
 		return -EINVAL;
 	if (arena && (arena & (arena - 1) || arena < HEAP_ARENA_MIN_N_BYTES || arena > HEAP_ARENA_MAX_N_BYTES))
 		return -EINVAL;
@@ -45,6 +46,7 @@ static int heap_set_options(struct sea_heap *heap, const struct sea_heap_options
 	heap->arena_n_bytes = options->arena_n_bytes ? options->arena_n_bytes : heap_arena_n_bytes(heap->quota);
 	heap->pages = options->pages;
 	heap->flags = options->flags;
+	heap->protection = options->protection;
 	heap->numa_node = options->numa_node;
 	heap->unit_n_bytes = SEAI_CHUNK_N_BYTES;
 	heap->head_n_bytes = seai_page_n_bytes();

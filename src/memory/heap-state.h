@@ -18,6 +18,7 @@ struct sea_heap {
 	uint64_t head_n_bytes;  /* least that an arena's head takes */
 	uint64_t n_bytes_max;   /* largest allocation that the quota can ever give */
 	enum sea_pages pages;
+	enum sea_protection protection;
 	uint32_t flags;
 	uint32_t numa_node;
 

@@ -3,8 +3,8 @@
  * What lies in memory that other processes see: the head of an arena and the
  * part table of a message. A change here is a bump of SEAI_LAYOUT_VERSION.
  *
- * All of it is written by the arena's owner alone; in sealed arenas the kernel
- * makes sure of that. A process killed at any instruction leaves an arena as valid
+ * All of it is written by the arena's owner alone, and the kernel makes sure of that; but a part table in a shared
+ * arena lies among payload that others can write. A process killed at any instruction leaves an arena as valid
  * as before: generations are single words, and a part table is not referred to
  * before it is whole.
  */
@@ -57,6 +57,11 @@ static_assert(sizeof(_Atomic uint64_t) == 8 && ATOMIC_LLONG_LOCK_FREE == 2, "loc
 
 /* The arena is one immutable frame: one block, F_SEAL_WRITE. */
 #define SEAI_ARENA_IMMUTABLE 1u
+/*
+ * The arena is two files, mapped back to back: this head and the generations in one that its owner alone can write, and from data_offset
+ * on the blocks in another, which every holder maps for writing.
+ */
+#define SEAI_ARENA_SHARED 2u
 
 /* A block as it is named to other processes. */
 struct seai_block_name {

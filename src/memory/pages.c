@@ -96,7 +96,7 @@ uint64_t seai_pages_populate(struct seai_arena *arena, uint64_t first, uint64_t 
 		uint64_t n = n_chunks - n_done < step ? n_chunks - n_done : step;
 		uint64_t offset = (first + n_done) * SEAI_CHUNK_N_BYTES;
 
-		if (seai_populate((uint8_t *)arena->head + offset, n * SEAI_CHUNK_N_BYTES, arena->rw_fd, offset) == 0) {
+		if (seai_arena_populate(arena, offset, n * SEAI_CHUNK_N_BYTES) == 0) {
 			n_done += n;
 			continue;
 		}

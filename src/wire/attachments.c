@@ -62,12 +62,20 @@ struct seai_attached *seai_attachment_find(struct seai_wire *wire, const struct 
 	return attached;
 }
 
-static bool attachment_is_same_file(const struct seai_attached *attached, int fd)
+static bool attachment_is_same_file(int fd, int other_fd)
 {
 	struct stat ours, theirs;
 
-	return fstat(attached->fd, &ours) == 0 && fstat(fd, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+	return fstat(fd, &ours) == 0 && fstat(other_fd, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
 	       ours.st_ino == theirs.st_ino;
+}
+
+/* Whether the descriptors are those of an arena that is mapped already; all of them. */
+static bool attachment_is_same(const struct seai_attached *attached, const int fds[2])
+{
+	return attachment_is_same_file(attached->fd, fds[0]) &&
+	       (attached->payload_fd < 0 ? fds[1] < 0
+	                                 : fds[1] >= 0 && attachment_is_same_file(attached->payload_fd, fds[1]));
 }
 
 static int attachment_add_provider(struct seai_attached *attached, struct seai_conn *conn)
@@ -121,7 +129,7 @@ static void attachment_drop_false(struct seai_wire *wire, const struct seai_atta
 	}
 }
 
-void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control *control, int *fd, bool is_truncated)
+void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control *control, int fds[2], bool is_truncated)
 {
 	struct seai_wire *wire = conn->wire;
 	uint64_t owner_id = control->arena.owner_id;
@@ -134,10 +142,10 @@ void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control 
 		return; /* our own: it has come back, and we know it better */
 	/* Several peers may pass on one arena; if it is not one file, one of them lies, and only its own messages are read there. */
 	while (attached && (attached->owner_id != owner_id || attached->arena_id != arena_id ||
-	                    (*fd >= 0 && !attachment_is_same_file(attached, *fd))))
+	                    (fds[0] >= 0 && !is_truncated && !attachment_is_same(attached, fds))))
 		attached = attached->next;
-	if (!attached || *fd < 0) {
-		if (is_truncated || *fd < 0) {
+	if (!attached || fds[0] < 0) {
+		if (is_truncated || fds[0] < 0) {
 			conn->has_lost_arena |= is_truncated;
 			wire->attach_error = -EMFILE;
 			wire->n_refused += !is_truncated;
@@ -146,7 +154,7 @@ void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control 
 				"no file descriptor is left to map memory of a peer; it is asked for again when a message needs it");
 			return;
 		}
-		r = seai_attached_new(&attached, wire->session, fd, owner_id, arena_id);
+		r = seai_attached_new(&attached, wire->session, fds, owner_id, arena_id);
 		if (r == -EBADMSG) {
 			wire->n_refused++;
 			seai_log(wire->session, SEA_LOG_WARNING,
@@ -224,30 +232,37 @@ void seai_attachment_on_resend(struct seai_conn *conn, const struct seai_control
 	struct seai_wire *wire = conn->wire;
 	uint64_t owner_id = control->arena.owner_id;
 	uint32_t arena_id = control->arena.arena_id;
-	int fd = -1;
+	int fds[2] = { -1, -1 };
+	unsigned n_fds = 0;
 
 	if (owner_id == wire->session->id) {
 		struct seai_arena *arena;
 		SEAI_LOCKED(&wire->session->books, books);
 
 		arena = seai_session_find_arena(wire->session, arena_id);
-		fd = arena && arena->ro_fd >= 0 ? fcntl(arena->ro_fd, F_DUPFD_CLOEXEC, 3) : -1;
+		if (arena && arena->ro_fd >= 0)
+			n_fds = seai_arena_get_fds(arena, fds);
+		/* Their own are closed without this lock when the arena goes. */
+		for (unsigned i = 0; i < n_fds; i++)
+			fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
 	} else {
 		struct seai_attached *attached = seai_attachment_find(wire, NULL, owner_id, arena_id);
 
-		fd = attached ? fcntl(attached->fd, F_DUPFD_CLOEXEC, 3) : -1;
+		if (attached)
+			n_fds = seai_attached_get_fds(attached, fds);
+		for (unsigned i = 0; i < n_fds; i++)
+			fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
 	}
-	if (fd < 0)
-		return;
-	told_forget(conn->arenas_sent, &conn->n_arenas_sent, owner_id, arena_id);
-	{
+	if (n_fds && fds[0] >= 0 && fds[n_fds - 1] >= 0) {
 		struct seai_control answer = { .type = SEAI_CONTROL_ARENA };
 
+		told_forget(conn->arenas_sent, &conn->n_arenas_sent, owner_id, arena_id);
 		answer.arena.owner_id = owner_id;
 		answer.arena.arena_id = arena_id;
-		seai_control_send(conn, &answer, &fd, 1);
+		seai_control_send(conn, &answer, fds, n_fds);
 	}
-	seai_close(fd);
+	for (unsigned i = 0; i < n_fds; i++)
+		seai_close(fds[i]);
 }
 
 static struct seai_told *told_find(struct seai_told *told, uint32_t n, uint64_t owner_id, uint32_t arena_id)
@@ -274,7 +289,8 @@ static struct seai_told *told_add(struct seai_told **told, uint32_t *n, uint32_t
 	return &(*told)[(*n)++];
 }
 
-int seai_attachment_provide(struct seai_conn *conn, uint64_t owner_id, uint32_t arena_id, int fd)
+int seai_attachment_provide(struct seai_conn *conn, uint64_t owner_id, uint32_t arena_id, const int *fds,
+                            unsigned n_fds)
 {
 	struct seai_control control = { .type = SEAI_CONTROL_ARENA };
 	int r;
@@ -288,7 +304,7 @@ int seai_attachment_provide(struct seai_conn *conn, uint64_t owner_id, uint32_t 
 		return -EAGAIN;
 	control.arena.owner_id = owner_id;
 	control.arena.arena_id = arena_id;
-	r = seai_control_try_send(conn, &control, &fd, 1);
+	r = seai_control_try_send(conn, &control, fds, n_fds);
 	SEAI_POINT("arena: descriptor passed on");
 	if (r < 0)
 		conn->n_arenas_sent--;

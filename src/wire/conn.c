@@ -305,7 +305,7 @@ static void conn_dispatch(struct seai_conn *conn, struct seai_control *control, 
 	case SEAI_CONTROL_START: seai_link_on_start(conn, control, &fds[0]); break;
 	case SEAI_CONTROL_REFUSE: seai_link_on_refuse(conn, control); break;
 	case SEAI_CONTROL_CLOSE: seai_link_on_close(conn, control); break;
-	case SEAI_CONTROL_ARENA: seai_attachment_on_arena(conn, control, &fds[0], is_truncated); break;
+	case SEAI_CONTROL_ARENA: seai_attachment_on_arena(conn, control, fds, is_truncated); break;
 	case SEAI_CONTROL_INTRODUCE: seai_attachment_on_introduce(conn, control); break;
 	case SEAI_CONTROL_READY: seai_attachment_on_ready(conn, control); break;
 	case SEAI_CONTROL_SETTLE: seai_wire_on_settle(conn, control); break;

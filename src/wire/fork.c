@@ -54,8 +54,10 @@ static void fork_close_conns(struct seai_conn *conn)
 
 static void fork_close_attached(struct seai_attached *attached)
 {
-	for (; attached; attached = attached->next)
+	for (; attached; attached = attached->next) {
 		attached->fd = seai_close(attached->fd);
+		attached->payload_fd = seai_close(attached->payload_fd);
+	}
 }
 
 static void fork_child(void)
@@ -77,6 +79,7 @@ static void fork_child(void)
 			if (session->arenas[j]) {
 				session->arenas[j]->ro_fd = seai_close(session->arenas[j]->ro_fd);
 				session->arenas[j]->rw_fd = seai_close(session->arenas[j]->rw_fd);
+				session->arenas[j]->payload_fd = seai_close(session->arenas[j]->payload_fd);
 			}
 		for (struct seai_endpoint *endpoint = wire->endpoints; endpoint; endpoint = endpoint->next)
 			if (endpoint->on_fork)

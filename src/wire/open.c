@@ -195,7 +195,7 @@ static int open_check_options(const struct sea_session_options *options, const c
 
 	if (!name || (!options->name && !*name))
 		name = "default";
-	if (!open_is_name(name) || options->reserved_0)
+	if (!open_is_name(name) || (unsigned)options->transport > SEA_TRANSPORT_SHMEM)
 		return -EINVAL;
 	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
 		if (options->reserved[i])
@@ -236,6 +236,8 @@ int sea_session_open(struct sea_session **ret_session, const struct sea_session_
 		r = open_make_wire(session, options);
 	if (r == 0) {
 		heap_options.quota_n_bytes = options->quota_n_bytes;
+		if (options->transport == SEA_TRANSPORT_SHMEM)
+			heap_options.protection = SEA_PROTECTION_SHARED;
 		r = seai_heap_new(&session->default_heap, session, &heap_options);
 	}
 	if (r < 0) {

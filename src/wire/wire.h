@@ -230,7 +230,8 @@ void seai_wire_resolve_stuck(struct seai_wire *wire);
 /* An arena of that name; with a connection, the one that came over it: a peer's word about others' memory counts for its own messages only. */
 struct seai_attached *seai_attachment_find(struct seai_wire *wire, const struct seai_conn *provider, uint64_t owner_id,
                                            uint32_t arena_id);
-void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control *control, int *fd, bool is_truncated);
+void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control *control, int fds[2],
+                              bool is_truncated);
 void seai_attachment_on_retire(struct seai_conn *conn, const struct seai_control *control);
 void seai_attachment_on_forget(struct seai_conn *conn, const struct seai_control *control);
 void seai_attachment_on_resend(struct seai_conn *conn, const struct seai_control *control);
@@ -247,7 +248,8 @@ void seai_attachment_look_for_dead(struct seai_wire *wire);
 /* Unmaps dying arenas that no channel looks at and no message holds. Takes and drops control. */
 void seai_attachment_reap(struct seai_wire *wire);
 /* Makes sure that the peer of a connection has an arena: 0; -EAGAIN its socket is full. Control held. */
-int seai_attachment_provide(struct seai_conn *conn, uint64_t owner_id, uint32_t arena_id, int fd);
+int seai_attachment_provide(struct seai_conn *conn, uint64_t owner_id, uint32_t arena_id, const int *fds,
+                            unsigned n_fds);
 /* Makes sure that a peer is known to an owner: 0; -EAGAIN not yet; -EOWNERDEAD the owner is dead: no need. Control held. */
 int seai_attachment_introduce(struct seai_conn *conn, uint64_t owner_id);
 void seai_attachment_on_introduce(struct seai_conn *conn, const struct seai_control *control);

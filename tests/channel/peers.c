@@ -2,13 +2,20 @@
 /* See peers.h. */
 #include "peers.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct sea_session *peers_open(void)
 {
 	struct sea_session *session;
 
-	CHECK_OK(sea_session_open(&session, &(struct sea_session_options){ .quota_n_bytes = UINT64_C(1) << 30 }));
+	/* Every test of this layer runs twice: over sealed and over shared heaps. */
+	const char *transport = getenv("SEALANE_TEST_TRANSPORT");
+	struct sea_session_options options = { .quota_n_bytes = UINT64_C(1) << 30 };
+
+	if (transport && strcmp(transport, "shmem") == 0)
+		options.transport = SEA_TRANSPORT_SHMEM;
+	CHECK_OK(sea_session_open(&session, &options));
 	return session;
 }
 

@@ -54,21 +54,21 @@ static int arena_file(const struct seai_arena_head *head, uint64_t n_bytes, unsi
 static void check_refused(int fd)
 {
 	struct seai_attached *attached = NULL;
-	int before = fd;
+	int fds[2] = { fd, -1 };
 
-	CHECK_ERR(seai_attached_new(&attached, &reader, &fd, OWNER, ARENA), -EBADMSG);
+	CHECK_ERR(seai_attached_new(&attached, &reader, fds, OWNER, ARENA), -EBADMSG);
 	CHECK(!attached);
-	CHECK_EQ(fd, before);
+	CHECK_EQ(fds[0], fd);
 	close(fd);
 }
 
 TEST(honest, "an honest arena is mapped at a multiple of 2 MiB and cannot be written")
 {
-	int fd = arena_file(&honest, N_BYTES, SEALS, NULL);
+	int fds[2] = { arena_file(&honest, N_BYTES, SEALS, NULL), -1 };
 	struct seai_attached *attached;
 
-	CHECK_OK(seai_attached_new(&attached, &reader, &fd, OWNER, ARENA));
-	CHECK_EQ(fd, -1);
+	CHECK_OK(seai_attached_new(&attached, &reader, fds, OWNER, ARENA));
+	CHECK_EQ(fds[0], -1);
 	CHECK_EQ((uintptr_t)attached->base % (2 << 20), 0);
 	CHECK_EQ(attached->n_bytes, N_BYTES);
 	CHECK_EQ(attached->data_offset, 65536);
@@ -136,15 +136,15 @@ TEST(random, "whatever the words of a head are, it is refused or lies within its
 		struct seai_attached *attached = NULL;
 		uint64_t word = test_random() >> test_random() % 64;
 		size_t at = test_random() % (sizeof(head) / 8);
-		int fd, r;
+		int fds[2] = { -1, -1 }, r;
 
 		memcpy(&head, &honest, sizeof(head));
 		memcpy((uint8_t *)&head + 8 * at, &word, 8);
-		fd = arena_file(&head, N_BYTES, SEALS, NULL);
-		r = seai_attached_new(&attached, &reader, &fd, OWNER, ARENA);
+		fds[0] = arena_file(&head, N_BYTES, SEALS, NULL);
+		r = seai_attached_new(&attached, &reader, fds, OWNER, ARENA);
 		if (r < 0) {
 			CHECK_EQ(r, -EBADMSG);
-			close(fd);
+			close(fds[0]);
 			continue;
 		}
 		CHECK_LE(attached->data_offset, attached->n_bytes);
@@ -158,17 +158,86 @@ TEST(real, "an arena of a heap is what the reader expects, by the descriptor tha
 	struct fixture fixture;
 	struct seai_attached *attached;
 	struct seai_block *block;
-	int fd;
+	int fds[2] = { -1, -1 };
 
 	fixture_init(&fixture);
 	block = fixture_allocate_backed(fixture_heap(&fixture, 16 << 20), 1000, 64);
 	memset(seai_block_data(block), 3, 1000);
-	fd = (int)CHECK_SYS(dup(block->arena->ro_fd));
-	CHECK_OK(seai_attached_new(&attached, &reader, &fd, fixture.session.id, block->arena->id));
+	fds[0] = (int)CHECK_SYS(dup(block->arena->ro_fd));
+	CHECK_OK(seai_attached_new(&attached, &reader, fds, fixture.session.id, block->arena->id));
 	for (unsigned i = 0; i < 1000; i++)
 		CHECK_EQ(attached->base[block->offset + i], 3);
 	CHECK_LT(block->id, attached->n_blocks_max);
 	seai_attached_free(attached);
+	fixture_release(block);
+	fixture_fini(&fixture);
+}
+
+/* The descriptors of a block of a new shared heap. */
+static struct seai_block *shared_block(struct fixture *fixture, int fds[2])
+{
+	struct sea_heap_options options = { .quota_n_bytes = 16 << 20, .protection = SEA_PROTECTION_SHARED };
+	struct sea_heap *heap;
+	struct seai_block *block;
+	int borrowed[2];
+
+	fixture_init(fixture);
+	CHECK_OK(sea_heap_new(&heap, &fixture->session, &options));
+	block = fixture_allocate_backed(heap, 1000, 64);
+	CHECK_EQ(seai_arena_get_fds(block->arena, borrowed), 2);
+	fds[0] = (int)CHECK_SYS(dup(borrowed[0]));
+	fds[1] = (int)CHECK_SYS(dup(borrowed[1]));
+	return block;
+}
+
+TEST(shared, "a shared arena's blocks can be written by its reader, and its head and generations cannot")
+{
+	struct fixture fixture;
+	struct seai_attached *attached;
+	struct seai_block *block;
+	int fds[2], passed[2];
+
+	block = shared_block(&fixture, fds);
+	CHECK_OK(seai_attached_new(&attached, &reader, fds, fixture.session.id, block->arena->id));
+	CHECK_EQ(seai_attached_get_fds(attached, passed), 2);
+	memset((void *)(uintptr_t)(attached->base + block->offset), 5, 1000);
+	CHECK_EQ(seai_block_data(block)[999], 5);
+	memset(seai_block_data(block), 6, 1000);
+	CHECK_EQ(attached->base[block->offset], 6);
+	CHECK_EQ(mprotect((void *)(uintptr_t)attached->base, 4096, PROT_READ | PROT_WRITE), -1);
+	CHECK_EQ(errno, EACCES);
+	CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, passed[0], 0) == MAP_FAILED);
+	CHECK_EQ(pwrite(passed[0], "x", 1, 0), -1);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(ftruncate(passed[i], 4096), -1);
+		CHECK_EQ(fcntl(passed[i], F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+	}
+	seai_attached_free(attached);
+	fixture_release(block);
+	fixture_fini(&fixture);
+}
+
+TEST(shared_halves, "half of a shared arena, its files swapped, or a file besides a sealed arena are refused")
+{
+	struct fixture fixture;
+	struct seai_attached *attached = NULL;
+	struct seai_block *block;
+	int fds[2], bad[2];
+
+	block = shared_block(&fixture, fds);
+	bad[0] = fds[0];
+	bad[1] = -1;
+	CHECK_ERR(seai_attached_new(&attached, &reader, bad, fixture.session.id, block->arena->id), -EBADMSG);
+	bad[0] = fds[1];
+	bad[1] = fds[0];
+	CHECK_ERR(seai_attached_new(&attached, &reader, bad, fixture.session.id, block->arena->id), -EBADMSG);
+	bad[0] = arena_file(&honest, N_BYTES, SEALS, NULL);
+	bad[1] = fds[1];
+	CHECK_ERR(seai_attached_new(&attached, &reader, bad, OWNER, ARENA), -EBADMSG);
+	close(bad[0]);
+	CHECK(!attached);
+	close(fds[0]);
+	close(fds[1]);
 	fixture_release(block);
 	fixture_fini(&fixture);
 }

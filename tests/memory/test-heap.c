@@ -504,7 +504,7 @@ TEST(options, "options out of their range are refused")
 	CHECK_ERR(sea_heap_new(&heap, &fixture.session, &options), -EINVAL);
 	options = (struct sea_heap_options){ .reserved = { [7] = 1 } };
 	CHECK_ERR(sea_heap_new(&heap, &fixture.session, &options), -EINVAL);
-	options = (struct sea_heap_options){ .reserved_0 = 1 };
+	options = (struct sea_heap_options){ .protection = (enum sea_protection)2 };
 	CHECK_ERR(sea_heap_new(&heap, &fixture.session, &options), -EINVAL);
 	options = (struct sea_heap_options){ .quota_n_bytes = 1000 };
 	CHECK_ERR(sea_heap_new(&heap, &fixture.session, &options), -EINVAL);

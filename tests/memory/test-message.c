@@ -211,7 +211,7 @@ TEST(heaps, "a heap of one's own has its own quota, is trimmed, and is freed; th
 	CHECK_EQ(stats.n_bytes_used, 0);
 	CHECK(!sea_heap_free(other));
 	CHECK(!sea_heap_free(NULL));
-	options.reserved_0 = 1;
+	options.protection = (enum sea_protection)2;
 	CHECK_ERR(sea_heap_new(&other, session, &options), -EINVAL);
 	message_test_fini();
 }
@@ -322,9 +322,9 @@ TEST(session, "a session has an identity, a directory and options that are check
 	options.reserved[3] = 1;
 	CHECK_ERR(sea_session_open(&other, &options), -EINVAL);
 	options.reserved[3] = 0;
-	options.reserved_0 = 1;
+	options.transport = (enum sea_transport)2;
 	CHECK_ERR(sea_session_open(&other, &options), -EINVAL);
-	options.reserved_0 = 0;
+	options.transport = SEA_TRANSPORT_MEMFD;
 	for (unsigned i = 0; i < 5; i++) {
 		options.name = (const char *[]){
 			"", ".hidden", "a/b", "a b",
