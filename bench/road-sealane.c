@@ -76,21 +76,31 @@ void bench_sealane_free(struct bench_sealane *sealane)
 	free(sealane);
 }
 
-/* Whether the pool of huge pages has as many as the job needs. */
-static int try_hugetlb(struct bench_job *job, struct bench_sealane *sealane)
+/*
+ * Writes as many frames as can be in flight: how many are at once depends on the two sides' pace, and a turn must not be the first to need one more.
+ */
+static int warm_up(struct bench_job *job, struct bench_sealane *sealane)
 {
-	struct sea_message *messages[64];
+	const struct sea_frame_options options = { .n_bytes_max = { job->mix->n_bytes_max },
+		                                   .n_parts_hint = (uint32_t)job->mix->n_parts };
+	struct sea_frame *frames[64] = { NULL };
 	unsigned n = 0;
 	int r = 0;
 
-	while (n < job->window && n < sizeof messages / sizeof *messages) {
-		r = sea_message_new(&messages[n], sealane->heap, job->mix->n_bytes_max, 0, 0);
-		if (r < 0)
-			break;
-		n++;
+	for (; r >= 0 && n < job->window && n < sizeof frames / sizeof *frames; n++) {
+		const size_t *sizes = bench_mix_sizes(job->mix, n);
+		void *data;
+
+		r = sea_frame_new(&frames[n], sealane->heap, &options, 0);
+		for (size_t i = 0; r >= 0 && i < job->mix->n_parts; i++)
+			r = sea_frame_add(frames[n], sizes[i], 64, &data);
 	}
-	sea_message_unref_many(messages, n);
-	return r < 0 ? bench_skip(job, "too few pages in the hugetlb pool: %s", sea_error_text(r)) : 0;
+	while (n > 0)
+		sea_frame_free(frames[--n]);
+	/* Less than a full set is what the quota allows; a pool of huge pages has them all or is too small. */
+	if (r < 0 && job->pages == SEA_PAGES_HUGETLB)
+		return bench_skip(job, "too few pages in the hugetlb pool: %s", sea_error_text(r));
+	return 0;
 }
 
 static int road_open(struct bench_job *job, int side)
@@ -102,7 +112,7 @@ static int road_open(struct bench_job *job, int side)
 
 	if (sealane == NULL)
 		return -ENOTSUP;
-	if (side == 0 && job->pages == SEA_PAGES_HUGETLB && try_hugetlb(job, sealane) != 0)
+	if (side == 0 && !job->immutable && warm_up(job, sealane) != 0)
 		return -ENOTSUP;
 	sealane->channel = bench_sealane_channel(job, sealane, pattern, capacity, 0, side == 0);
 	r = sea_channel_wait_peers(sealane->channel, 1, OPEN_TIMEOUT_NS);
