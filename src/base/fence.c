@@ -11,7 +11,7 @@ static bool fence_call(int command)
 	return syscall(SYS_membarrier, command, 0, 0) >= 0;
 }
 
-bool seai_fence_has_private;
+_Atomic bool seai_fence_has_private;
 
 /* Before main() and any thread: a lock whose two sides disagree about it would sleep for ever. */
 __attribute__((constructor)) static void fence_register_private(void)
@@ -20,11 +20,16 @@ __attribute__((constructor)) static void fence_register_private(void)
 	                         fence_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
-void seai_fence_heavy_private(void)
+bool seai_fence_heavy_private(void)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-	if (seai_fence_has_private)
-		(void)fence_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	if (!atomic_load_explicit(&seai_fence_has_private, memory_order_relaxed))
+		return false;
+	if (fence_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+		return true;
+	/* A filter of system calls was set up since. From here on the other side executes fences of its own. */
+	atomic_store_explicit(&seai_fence_has_private, false, memory_order_seq_cst);
+	return false;
 }
 
 bool seai_fence_register(void)

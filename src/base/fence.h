@@ -23,11 +23,12 @@ bool seai_fence_register(void);
 /* Barrier on all running threads of registered processes; false where it failed (then execute a plain fence on both sides). */
 bool seai_fence_heavy_membarrier(void);
 
-/* Whether this process's threads can order each other by membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); set once, before threads. */
-extern bool seai_fence_has_private;
+/* Whether this process's threads can order each other by membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); set before threads, and
+ * taken back where the kernel stops to do it. */
+extern _Atomic bool seai_fence_has_private;
 
-/* Barrier on all running threads of this process. */
-void seai_fence_heavy_private(void);
+/* Barrier on all running threads of this process. False where it failed: nobody was made to execute one. */
+bool seai_fence_heavy_private(void);
 
 static inline void seai_fence_light(bool asymmetric)
 {

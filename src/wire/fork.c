@@ -93,13 +93,13 @@ static void fork_child(void)
 		session->done_fd = seai_close(session->done_fd);
 		wire->has_thread = false;
 		/* Taken in fork_prepare(); a call here that has no error to return may take them again. */
-		atomic_store(&wire->finished_lock.word, 0);
-		atomic_store(&session->books.word, 0);
-		atomic_store(&wire->control.word, 0);
+		seai_lock_reset(&wire->finished_lock);
+		seai_lock_reset(&session->books);
+		seai_lock_reset(&wire->control);
 	}
 	/* The child may open sessions of its own. */
 	fork_n_sessions = 0;
-	fork_lock.word = 0;
+	seai_lock_reset(&fork_lock);
 }
 
 static void fork_install(void)

@@ -52,6 +52,126 @@ TEST(try, "a lock that is held cannot be had, one that was let go can")
 	seai_lock_release(&lock);
 }
 
+/* Takes a lock so often that it is biased to this thread, where this kernel can do that. */
+static void favour(struct seai_lock *lock)
+{
+	for (unsigned i = 0; i < 10000; i++) {
+		seai_lock_take(lock);
+		seai_lock_release(lock);
+	}
+	CHECK(!seai_fence_has_private || lock->bias == &seai_lock_self);
+}
+
+struct favoured {
+	struct seai_lock lock;
+	uint64_t counter, mirror;
+	_Atomic bool is_over;
+	_Atomic uint64_t n_by_others;
+};
+
+static void favoured_visit(struct favoured *favoured)
+{
+	SEAI_LOCKED(&favoured->lock, lock);
+	CHECK_EQ(favoured->counter, favoured->mirror);
+	favoured->counter++;
+	favoured->mirror++;
+}
+
+static void *favoured_other(void *arg)
+{
+	struct favoured *favoured = arg;
+
+	while (!favoured->is_over) {
+		favoured_visit(favoured);
+		favoured->n_by_others++;
+		for (volatile unsigned i = 0; i < test_random() % 3000; i++)
+			;
+	}
+	return NULL;
+}
+
+TEST(bias, "a lock's usual thread and others that come at any moment exclude each other")
+{
+	struct favoured favoured = { 0 };
+	uint64_t n = 0, n_wanted = test_is_sanitized() ? 200000 : 2000000;
+	pthread_t threads[2];
+
+	favour(&favoured.lock);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(pthread_create(&threads[i], NULL, favoured_other, &favoured), 0);
+	/* The bias is called off and given again all the time: so few in a row are wanted. */
+	for (; n < n_wanted || favoured.n_by_others < 1000; n++) {
+		SEAI_LOCKED(&favoured.lock, lock);
+		if (favoured.lock.n_wanted > 4 && !favoured.lock.is_by_bias)
+			favoured.lock.n_wanted = 4;
+		CHECK_EQ(favoured.counter, favoured.mirror);
+		favoured.counter++;
+		favoured.mirror++;
+	}
+	favoured.is_over = true;
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(pthread_join(threads[i], NULL), 0);
+	CHECK_EQ(favoured.counter, n + favoured.n_by_others);
+	CHECK_EQ(favoured.lock.word, 0);
+}
+
+static void *bias_try(void *arg)
+{
+	struct seai_lock *lock = arg;
+
+	return seai_lock_try(lock) ? lock : NULL;
+}
+
+static void *bias_take(void *arg)
+{
+	seai_lock_take(arg);
+	seai_lock_release(arg);
+	return arg;
+}
+
+TEST(bias_held,
+     "a lock that its usual thread holds cannot be had by another, nor twice by itself, and then goes to who waits")
+{
+	struct seai_lock lock = { 0 };
+	pthread_t thread;
+	void *result;
+
+	favour(&lock);
+	seai_lock_take(&lock);
+	CHECK(!seai_lock_try(&lock));
+	CHECK_EQ(pthread_create(&thread, NULL, bias_try, &lock), 0);
+	CHECK_EQ(pthread_join(thread, &result), 0);
+	CHECK(!result);
+	CHECK_EQ(pthread_create(&thread, NULL, bias_take, &lock), 0);
+	test_sleep_ms(5); /* it sleeps on our leaving */
+	seai_lock_release(&lock);
+	CHECK_EQ(pthread_join(thread, &result), 0);
+	CHECK(result == &lock);
+	CHECK(seai_lock_try(&lock));
+	CHECK(!seai_lock_try(&lock));
+	seai_lock_release(&lock);
+	favour(&lock); /* it gets its bias again */
+	CHECK_EQ(pthread_create(&thread, NULL, bias_try, &lock), 0);
+	CHECK_EQ(pthread_join(thread, &result), 0);
+	CHECK(result == &lock);
+}
+
+TEST(bias_once, "a lock is biased to one thread in its life, and works for others all the same")
+{
+	struct seai_lock lock = { 0 };
+	pthread_t thread;
+
+	favour(&lock);
+	if (!lock.favourite)
+		test_skip("no membarrier here");
+	for (int i = 0; i < 2000; i++) {
+		CHECK_EQ(i % 500 ? 0 : pthread_create(&thread, NULL, bias_take, &lock), 0);
+		if (i % 500 == 0)
+			CHECK_EQ(pthread_join(thread, NULL), 0);
+	}
+	CHECK(lock.favourite == &seai_lock_self);
+}
+
 TEST(scope, "a lock of a scope is let go at its end")
 {
 	struct seai_lock lock = { 0 };
