@@ -102,7 +102,7 @@ TEST(bias, "a lock's usual thread and others that come at any moment exclude eac
 	/* The bias is called off and given again all the time: so few in a row are wanted. */
 	for (; n < n_wanted || favoured.n_by_others < 1000; n++) {
 		SEAI_LOCKED(&favoured.lock, lock);
-		if (favoured.lock.n_wanted > 4 && !favoured.lock.is_by_bias)
+		if (!favoured.lock.is_by_bias && favoured.lock.n_wanted > 4)
 			favoured.lock.n_wanted = 4;
 		CHECK_EQ(favoured.counter, favoured.mirror);
 		favoured.counter++;
