@@ -60,9 +60,20 @@ static void channel_on_fork(struct seai_endpoint *endpoint)
 	channel->kick_fd = seai_close(channel->kick_fd);
 }
 
+/*
+ * Adds a doorbell to the channel's descriptor, or changes how it is there. As long as nobody but this library waits on the descriptor, each
+ * ring is told once (edge-triggered), and the bell need not be drained before each sleep: see wait.c.
+ */
+static int channel_watch_bell(struct sea_channel *channel, struct seai_link *link, int operation)
+{
+	struct epoll_event event = { .events = channel->is_fd_given ? EPOLLIN : EPOLLIN | EPOLLET, .data.ptr = link };
+
+	return epoll_ctl(channel->epoll_fd, operation, link->bell_in_fd, &event) < 0 ? -errno : 0;
+}
+
 static int channel_list_link(struct sea_channel *channel, struct seai_link *link)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = link };
+	int r;
 
 	if (channel->n_links == channel->n_links_max) {
 		uint32_t n_max = channel->n_links_max ? 2 * channel->n_links_max : 8;
@@ -73,8 +84,9 @@ static int channel_list_link(struct sea_channel *channel, struct seai_link *link
 		channel->links = links;
 		channel->n_links_max = n_max;
 	}
-	if (epoll_ctl(channel->epoll_fd, EPOLL_CTL_ADD, link->bell_in_fd, &event) < 0)
-		return -errno;
+	r = channel_watch_bell(channel, link, EPOLL_CTL_ADD);
+	if (r < 0)
+		return r;
 	channel->links[channel->n_links++] = link;
 	link->is_listed = true;
 	return 0;
@@ -311,6 +323,8 @@ int sea_channel_fd(struct sea_channel *channel)
 		return -EPERM;
 	if (!channel->is_fd_given) {
 		channel->is_fd_given = true;
+		for (uint32_t i = 0; i < channel->n_links; i++)
+			(void)channel_watch_bell(channel, channel->links[i], EPOLL_CTL_MOD);
 		/* What came before is not announced any more: the first look is free. */
 		seai_channel_kick(channel);
 	}

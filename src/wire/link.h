@@ -102,6 +102,7 @@ struct seai_link {
 	bool has_news;                 /* of a send to all: published, not rung yet (channel's thread) */
 	bool needs_long_road;          /* of a send to all: still to be sent to (channel's thread) */
 	bool is_rung;                  /* its doorbell rang and was not drained since (channel's thread) */
+	uint32_t n_undrained;          /* sleeps since it was drained (channel's thread) */
 	struct seai_link *next;        /* in the wire's list, or among the finished */
 	uint64_t forget_mark;          /* the peer's head when it said forget */
 };
