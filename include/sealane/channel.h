@@ -22,6 +22,7 @@ extern "C" {
 
 struct sea_channel;
 struct sea_message;
+struct sea_resolver;
 struct sea_session;
 
 /** What a channel does with its peers. */
@@ -183,6 +184,14 @@ int sea_channel_flush(struct sea_channel *channel, int64_t timeout_ns);
 
 /** Ends the call that waits on this channel now, or the next one that would wait, with -ECANCELED. Any thread, also a signal handler. Since 0.1. */
 void sea_channel_interrupt(struct sea_channel *channel);
+
+/**
+ * What finds the bytes of metas (meta.h) that came over this channel, for code that shall know no more than that:
+ * rows of a table, for instance. Works for every meta of the session.
+ * @param ret_resolver receives a function and its argument, valid until the session is closed
+ * @return 0; -EPERM in a forked child. Any thread. Since 0.2.
+ */
+int sea_channel_resolver(struct sea_channel *channel, struct sea_resolver *ret_resolver);
 
 /** Fills in the counters. Any thread. @return 0; -EPERM in a forked child. Since 0.1. */
 int sea_channel_get_stats(struct sea_channel *channel, struct sea_channel_stats *ret_stats);

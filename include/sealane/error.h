@@ -17,6 +17,10 @@
  *   -EACCES        the runtime directory or a peer belongs to another user or group
  *   -ENOTSUP       this kernel, machine or configuration cannot do that
  *   -EBADMSG       bytes from a peer are malformed; they were refused
+ *   -ENOENT        not there (yet): no such address, file, or arena
+ *   -ESTALE        the name of a part that was freed
+ *   -EOWNERDEAD    the owner of a named part has ended, and its memory is not mapped here
+ *   -EREMOTE       the name of a part of another session or host
  *   -EPIPE         the peer that the message was meant for is gone
  *   -EBUSY         still in use: close what stands on it first
  *   -EDEADLK       a waiting call inside a callback

@@ -7,7 +7,8 @@
  *   2. frames of many parts: frame.h
  *   3. event loops and bulk calls: sea_channel_fd(), sea_channel_send_many(), sea_channel_receive_many()
  *   4. forwarding, fan-out, orphans: frame.h, channel.h
- *   5. own heaps with quota, huge pages, NUMA nodes: heap.h
+ *   5. names of parts that travel by another road than a message: meta.h
+ *   6. own heaps with quota, huge pages, NUMA nodes: heap.h
  */
 #ifndef SEALANE_SEALANE_H
 #define SEALANE_SEALANE_H
@@ -17,6 +18,7 @@
 #include <sealane/frame.h>
 #include <sealane/heap.h>
 #include <sealane/message.h>
+#include <sealane/meta.h>
 #include <sealane/session.h>
 #include <sealane/version.h>
 

@@ -30,6 +30,11 @@ extern "C" {
 /** Frames whose memory the kernel seals against the producer as well. */
 #define SEA_FEATURE_IMMUTABLE (1u << 2)
 
+/** Metas: names of parts that travel by any road (meta.h). */
+#define SEA_FEATURE_META (1u << 3)
+/** Shared heaps, whose messages the only holder may change (SEA_PROTECTION_SHARED, SEA_TRANSPORT_SHMEM). */
+#define SEA_FEATURE_SHMEM (1u << 4)
+
 /** Version of the library that is loaded, in the form of SEA_VERSION. Any thread. Since 0.1. */
 unsigned sea_version(void);
 

@@ -32,7 +32,10 @@ const char *sea_error_text(int error)
 	case EPERM: return "not possible in a forked child, or not permitted";
 	case ECANCELED: return "the wait was interrupted";
 	case ENAMETOOLONG: return "a name or path is too long";
-	case ENOENT: return "no such file or directory";
+	case ENOENT: return "not there (yet)";
+	case ESTALE: return "the part was freed: its name is stale";
+	case EOWNERDEAD: return "the owner has ended, and its memory is not mapped here";
+	case EREMOTE: return "of another session or host";
 	case EROFS: return "the runtime directory's file system is read-only";
 	default:
 		return strerrordesc_np(error < 0 ? -error : error) ? strerrordesc_np(error < 0 ? -error : error)
@@ -47,5 +50,5 @@ unsigned sea_version(void)
 
 uint64_t sea_features(void)
 {
-	return SEA_FEATURE_MEMFD | SEA_FEATURE_ORPHANS | SEA_FEATURE_IMMUTABLE;
+	return SEA_FEATURE_MEMFD | SEA_FEATURE_ORPHANS | SEA_FEATURE_IMMUTABLE | SEA_FEATURE_META | SEA_FEATURE_SHMEM;
 }

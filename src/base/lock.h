@@ -20,9 +20,9 @@
 #include "base/fence.h"
 
 struct seai_lock {
+	_Atomic uint32_t word;       /* 0 free, 1 held; the favourite does without while it has its bias */
 	_Atomic(const void *) bias;  /* the favourite, by its seai_lock_self; NULL: none, or called off */
 	_Atomic uint32_t is_entered; /* stored by the favourite alone: it is inside by its bias, or was about to be */
-	_Atomic uint32_t word;       /* 0 free, 1 held; the favourite does without while it has its bias */
 	_Atomic uint32_t n_sleepers; /* who may sleep on word */
 	bool is_by_bias;             /* how the holder came in; the holder's */
 	/* Guarded by the word: */

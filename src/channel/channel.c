@@ -9,6 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <sealane/meta.h>
+
 #include "base/clock.h"
 #include "memory/message.h"
 #include "wire/records.h"
@@ -329,6 +331,20 @@ int sea_channel_fd(struct sea_channel *channel)
 		seai_channel_kick(channel);
 	}
 	return channel->epoll_fd;
+}
+
+static int channel_resolve(const struct sea_meta *meta, int64_t timeout_ns, struct sea_resolved *ret_resolved,
+                           void *userdata)
+{
+	return sea_meta_resolve(userdata, meta, timeout_ns, ret_resolved);
+}
+
+int sea_channel_resolver(struct sea_channel *channel, struct sea_resolver *ret_resolver)
+{
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	*ret_resolver = (struct sea_resolver){ channel_resolve, channel->session };
+	return 0;
 }
 
 void sea_channel_interrupt(struct sea_channel *channel)

@@ -125,6 +125,7 @@ int seai_attached_new(struct seai_attached **ret_attached, const struct sea_sess
 	attached->arena_id = arena_id;
 	attached->flags = flags;
 	attached->data_offset = data_offset;
+	attached->generations = (const _Atomic uint64_t *)(const void *)(attached->base + generations_offset);
 	attached->n_blocks_max = n_blocks_max;
 	attached->fd = seai_take_fd(&fds[0]);
 	attached->payload_fd = is_shared ? seai_take_fd(&fds[1]) : -1;

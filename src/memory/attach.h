@@ -25,6 +25,7 @@ struct seai_attached {
 	const uint8_t *base;
 	uint64_t n_bytes;
 	uint64_t data_offset;
+	const _Atomic uint64_t *generations;
 	uint32_t n_blocks_max;
 	int fd;         /* O_RDONLY; passed on to those we forward to */
 	int payload_fd; /* a shared arena's, O_RDWR, likewise; else -1 */
@@ -40,7 +41,8 @@ struct seai_attached {
 	_Atomic(struct seai_conn *) owner; /* NULL when the owner is dead: nothing is given back then */
 	struct seai_provider *providers;
 	uint32_t n_providers, n_providers_max;
-	bool retired; /* its owner said that nobody holds anything in it */
+	uint32_t
+		n_pins; /* of its references, those of the resolver: it stays mapped for them, and nobody waits for their end */
 };
 
 /*

@@ -39,8 +39,9 @@ struct seai_session_hooks {
 };
 
 struct sea_session {
-	uint64_t id;        /* this process's identity */
-	uint64_t name_hash; /* of the session's name */
+	uint64_t id;           /* this process's identity */
+	uint64_t name_hash;    /* of the session's name */
+	uint32_t meta_session; /* the same with the host, as in metas */
 	const struct seai_session_hooks *hooks;
 	struct seai_wire *wire;
 

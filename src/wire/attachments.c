@@ -19,6 +19,8 @@
 #include "memory/message.h"
 #include "wire/link.h"
 #include "wire/records.h"
+#include "wire/resolver.h"
+#include "wire/told.h"
 
 /*
  * References that messages of this process have. Exact once no channel can take more: the arena is out of the table, or nobody is left who could send
@@ -186,15 +188,6 @@ void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control 
 		seai_conn_doom(conn, "no memory");
 }
 
-static void told_forget(struct seai_told *told, uint32_t *n, uint64_t owner_id, uint32_t arena_id)
-{
-	for (uint32_t i = 0; i < *n; i++)
-		if (told[i].owner_id == owner_id && told[i].arena_id == arena_id) {
-			told[i] = told[--*n];
-			return;
-		}
-}
-
 void seai_attachment_on_retire(struct seai_conn *conn, const struct seai_control *control)
 {
 	struct seai_wire *wire = conn->wire;
@@ -202,8 +195,9 @@ void seai_attachment_on_retire(struct seai_conn *conn, const struct seai_control
 
 	/* Only an owner retires, and only what is its own. */
 	for (struct seai_conn *other = wire->conns; other; other = other->next)
-		told_forget(other->arenas_sent, &other->n_arenas_sent, conn->peer_id, control->arena.arena_id);
+		seai_told_forget(other->arenas_sent, &other->n_arenas_sent, conn->peer_id, control->arena.arena_id);
 	SEAI_POINT("retire: receiver told");
+	seai_resolver_on_retire(wire, conn->peer_id, control->arena.arena_id);
 	while ((attached = seai_attachment_find(wire, NULL, conn->peer_id, control->arena.arena_id)))
 		attachment_unlink(wire, attached);
 }
@@ -256,7 +250,7 @@ void seai_attachment_on_resend(struct seai_conn *conn, const struct seai_control
 	if (n_fds && fds[0] >= 0 && fds[n_fds - 1] >= 0) {
 		struct seai_control answer = { .type = SEAI_CONTROL_ARENA };
 
-		told_forget(conn->arenas_sent, &conn->n_arenas_sent, owner_id, arena_id);
+		seai_told_forget(conn->arenas_sent, &conn->n_arenas_sent, owner_id, arena_id);
 		answer.arena.owner_id = owner_id;
 		answer.arena.arena_id = arena_id;
 		seai_control_send(conn, &answer, fds, n_fds);
@@ -265,42 +259,18 @@ void seai_attachment_on_resend(struct seai_conn *conn, const struct seai_control
 		seai_close(fds[i]);
 }
 
-static struct seai_told *told_find(struct seai_told *told, uint32_t n, uint64_t owner_id, uint32_t arena_id)
-{
-	for (uint32_t i = 0; i < n; i++)
-		if (told[i].owner_id == owner_id && told[i].arena_id == arena_id)
-			return &told[i];
-	return NULL;
-}
-
-static struct seai_told *told_add(struct seai_told **told, uint32_t *n, uint32_t *n_max, uint64_t owner_id,
-                                  uint32_t arena_id)
-{
-	if (*n == *n_max) {
-		uint32_t n_more = *n_max ? 2 * *n_max : 8;
-		struct seai_told *more = realloc(*told, n_more * sizeof(*more));
-
-		if (!more)
-			return NULL;
-		*told = more;
-		*n_max = n_more;
-	}
-	(*told)[*n] = (struct seai_told){ .owner_id = owner_id, .arena_id = arena_id };
-	return &(*told)[(*n)++];
-}
-
 int seai_attachment_provide(struct seai_conn *conn, uint64_t owner_id, uint32_t arena_id, const int *fds,
                             unsigned n_fds)
 {
 	struct seai_control control = { .type = SEAI_CONTROL_ARENA };
 	int r;
 
-	if (conn->peer_id == owner_id || told_find(conn->arenas_sent, conn->n_arenas_sent, owner_id, arena_id))
+	if (conn->peer_id == owner_id || seai_told_find(conn->arenas_sent, conn->n_arenas_sent, owner_id, arena_id))
 		return 0;
 	/* Behind what is queued it would come after the message that it has to come before. */
 	if (conn->queue)
 		return -EAGAIN;
-	if (!told_add(&conn->arenas_sent, &conn->n_arenas_sent, &conn->n_arenas_sent_max, owner_id, arena_id))
+	if (!seai_told_add(&conn->arenas_sent, &conn->n_arenas_sent, &conn->n_arenas_sent_max, owner_id, arena_id))
 		return -EAGAIN;
 	control.arena.owner_id = owner_id;
 	control.arena.arena_id = arena_id;
@@ -319,15 +289,26 @@ int seai_attachment_introduce(struct seai_conn *conn, uint64_t owner_id)
 	/* An owner knows itself, and each knows those it is connected to. */
 	if (owner_id == conn->peer_id)
 		return 0;
-	told = told_find(conn->introduced, conn->n_introduced, owner_id, 0);
+	told = seai_told_find(conn->introduced, conn->n_introduced, owner_id, 0);
 	if (told)
 		return told->is_done ? 0 : -EAGAIN;
-	if (!told_add(&conn->introduced, &conn->n_introduced, &conn->n_introduced_max, owner_id, 0))
+	if (!seai_told_add(&conn->introduced, &conn->n_introduced, &conn->n_introduced_max, owner_id, 0))
 		return -EAGAIN;
 	control.arena.owner_id = owner_id;
 	seai_control_send(conn, &control, NULL, 0);
 	SEAI_POINT("introduce: sent");
 	return -EAGAIN;
+}
+
+void seai_attachment_owner_found(struct seai_wire *wire, struct seai_conn *owner)
+{
+	for (uint32_t i = 0; i < SEAI_N_ATTACHED_BUCKETS; i++)
+		for (struct seai_attached *attached = wire->attached[i]; attached; attached = attached->next)
+			if (attached->owner_id == owner->peer_id &&
+			    !atomic_load_explicit(&attached->owner, memory_order_relaxed)) {
+				atomic_store_explicit(&attached->owner, owner, memory_order_relaxed);
+				atomic_store_explicit(&attached->dying, false, memory_order_relaxed);
+			}
 }
 
 /* Greets an owner on behalf of whoever is about to send us its blocks. 0: done, or there is nobody to greet any more; else why not yet. */
@@ -341,13 +322,7 @@ static int attachment_greet(struct seai_wire *wire, uint64_t owner_id)
 		return r;
 	if (!owner)
 		return 0;
-	/* Arenas of it that came before have an owner now. */
-	for (uint32_t i = 0; i < SEAI_N_ATTACHED_BUCKETS; i++)
-		for (struct seai_attached *attached = wire->attached[i]; attached; attached = attached->next)
-			if (attached->owner_id == owner->peer_id) {
-				atomic_store_explicit(&attached->owner, owner, memory_order_relaxed);
-				atomic_store_explicit(&attached->dying, false, memory_order_relaxed);
-			}
+	seai_attachment_owner_found(wire, owner);
 	return 0;
 }
 
@@ -412,7 +387,7 @@ void seai_attachment_conn_gone(struct seai_wire *wire, const struct seai_conn *c
 
 void seai_attachment_on_ready(struct seai_conn *conn, const struct seai_control *control)
 {
-	struct seai_told *told = told_find(conn->introduced, conn->n_introduced, control->arena.owner_id, 0);
+	struct seai_told *told = seai_told_find(conn->introduced, conn->n_introduced, control->arena.owner_id, 0);
 
 	if (!told)
 		return;
@@ -474,8 +449,9 @@ static void attachment_tell_forget(struct seai_wire *wire, const struct seai_att
 	control.arena.owner_id = attached->owner_id;
 	control.arena.arena_id = attached->arena_id;
 	for (struct seai_conn *conn = wire->conns; conn; conn = conn->next)
-		if (told_find(conn->arenas_sent, conn->n_arenas_sent, attached->owner_id, attached->arena_id)) {
-			told_forget(conn->arenas_sent, &conn->n_arenas_sent, attached->owner_id, attached->arena_id);
+		if (seai_told_find(conn->arenas_sent, conn->n_arenas_sent, attached->owner_id, attached->arena_id)) {
+			seai_told_forget(conn->arenas_sent, &conn->n_arenas_sent, attached->owner_id,
+			                 attached->arena_id);
 			seai_control_send(conn, &control, NULL, 0);
 		}
 }
@@ -492,6 +468,9 @@ void seai_attachment_look_for_dead(struct seai_wire *wire)
 
 			next = attached->next;
 			if (atomic_load_explicit(&attached->owner, memory_order_relaxed))
+				continue;
+			/* What the resolver alone keeps stays until it is told to forget. */
+			if (attached->n_pins && attachment_n_holds(wire, attached) == attached->n_pins)
 				continue;
 			has_more = true;
 			for (uint32_t j = 0; j < attached->n_providers && is_over; j++)
@@ -523,12 +502,18 @@ void seai_attachment_reap(struct seai_wire *wire)
 		return;
 	for (at = &wire->dying; *at;) {
 		struct seai_attached *attached = *at;
+		uint64_t n_holds = attachment_n_holds(wire, attached);
 
-		if (attachment_n_holds(wire, attached) > 0) {
+		if (n_holds > attached->n_pins) {
 			at = &attached->next;
 			continue;
 		}
 		*at = attached->next;
+		if (n_holds) {
+			attached->next = wire->pinned;
+			wire->pinned = attached;
+			continue;
+		}
 		attached->next = over;
 		over = attached;
 	}
@@ -560,6 +545,24 @@ void seai_attachment_reap(struct seai_wire *wire)
 	}
 }
 
+void seai_attachment_unpin(struct seai_wire *wire, struct seai_attached *attached)
+{
+	struct seai_attached **at = &wire->pinned;
+
+	while (*at && *at != attached)
+		at = &(*at)->next;
+	if (*at) {
+		*at = attached->next;
+		attached->next = wire->dying;
+		wire->dying = attached;
+	}
+	attached->n_pins--;
+	/* As a reference that was taken and is no more: what is given back is counted by another rule. */
+	atomic_fetch_sub_explicit(&attached->n_taken, 1, memory_order_relaxed);
+	if (!atomic_load_explicit(&attached->owner, memory_order_relaxed))
+		wire->has_dying_owners = true;
+}
+
 bool seai_attachment_retire_own(struct seai_wire *wire)
 {
 	struct sea_session *session = wire->session;
@@ -582,7 +585,7 @@ bool seai_attachment_retire_own(struct seai_wire *wire)
 			message.arena.arena_id = arena->id;
 			for (struct seai_conn *conn = wire->conns; conn; conn = conn->next) {
 				/* Forwarders may have passed it to any of them. */
-				told_forget(conn->arenas_sent, &conn->n_arenas_sent, session->id, arena->id);
+				seai_told_forget(conn->arenas_sent, &conn->n_arenas_sent, session->id, arena->id);
 				seai_control_send(conn, &message, NULL, 0);
 			}
 		}

@@ -18,6 +18,7 @@
 #include "memory/message.h"
 #include "wire/link.h"
 #include "wire/records.h"
+#include "wire/resolver.h"
 #include "wire/side.h"
 
 /* A peer that connects and says nothing is dropped after this. */
@@ -313,6 +314,8 @@ static void conn_dispatch(struct seai_conn *conn, struct seai_control *control, 
 	case SEAI_CONTROL_RETIRE: seai_attachment_on_retire(conn, control); break;
 	case SEAI_CONTROL_FORGET: seai_attachment_on_forget(conn, control); break;
 	case SEAI_CONTROL_RESEND: seai_attachment_on_resend(conn, control); break;
+	case SEAI_CONTROL_ASK: seai_resolver_on_ask(conn, control); break;
+	case SEAI_CONTROL_ANSWER: seai_resolver_on_answer(conn, control); break;
 	case SEAI_CONTROL_WAKE:
 		seai_records_flush(conn);
 		{

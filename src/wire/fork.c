@@ -75,6 +75,7 @@ static void fork_child(void)
 		for (unsigned j = 0; j < SEAI_N_ATTACHED_BUCKETS; j++)
 			fork_close_attached(wire->attached[j]);
 		fork_close_attached(wire->dying);
+		fork_close_attached(wire->pinned);
 		for (uint32_t j = 0; j < session->n_arena_slots; j++)
 			if (session->arenas[j]) {
 				session->arenas[j]->ro_fd = seai_close(session->arenas[j]->ro_fd);

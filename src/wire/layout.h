@@ -129,6 +129,8 @@ enum seai_control_type {
 	SEAI_CONTROL_RETIRE = 13, /* nobody holds anything in that arena of mine: unmap it */
 	SEAI_CONTROL_FORGET = 14, /* I shall not send descriptors of that dead owner's arena any more */
 	SEAI_CONTROL_RESEND = 15, /* the arena's descriptor did not arrive: send it again */
+	SEAI_CONTROL_ASK = 16,    /* show me that arena of yours, and perhaps hold that block for me */
+	SEAI_CONTROL_ANSWER = 17, /* done (the arena came before this), or why not */
 };
 
 #define SEAI_CONTROL_MAGIC 0x5ea1a7e5u
@@ -169,6 +171,14 @@ struct seai_control {
 			uint32_t reserved;
 		} arena; /* ARENA, RETIRE, FORGET, RESEND; INTRODUCE, READY */
 		struct {
+			uint64_t request_id;
+			uint64_t generation;
+			uint32_t arena_id;
+			uint32_t block_id;
+			uint32_t flags; /* SEAI_ASK_ */
+			int32_t error;  /* of the answer: 0 or negative */
+		} ask;                  /* ASK, ANSWER */
+		struct {
 			uint64_t forwarder_id;
 			uint64_t link_id;
 			uint64_t head;
@@ -178,6 +188,9 @@ struct seai_control {
 };
 static_assert(sizeof(struct seai_control) == 144, "layout");
 static_assert(offsetof(struct seai_control, hello) == 8, "layout");
+
+/* ASK: one hold more of the block for the asker. */
+#define SEAI_ASK_HOLD 1u
 
 /* The sender of the hello is registered for membarrier and executes it before it sleeps. */
 #define SEAI_HELLO_ASYMMETRIC 1u

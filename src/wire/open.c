@@ -14,9 +14,11 @@
 #include "base/kernel.h"
 #include "memory/frame.h"
 #include "memory/heap-state.h"
+#include "memory/meta.h"
 #include "wire/fork.h"
 #include "wire/link.h"
 #include "wire/records.h"
+#include "wire/resolver.h"
 #include "wire/side.h"
 #include "wire/wire.h"
 
@@ -126,6 +128,13 @@ static void open_free_wire(struct seai_wire *wire)
 		seai_attached_free(wire->dying);
 		wire->dying = next;
 	}
+	while (wire->pinned && !is_child) {
+		struct seai_attached *next = wire->pinned->next;
+
+		seai_attached_free(wire->pinned);
+		wire->pinned = next;
+	}
+	seai_resolver_free(wire);
 	while (wire->ghosts && !is_child) {
 		struct seai_attached *next = wire->ghosts->next;
 
@@ -226,6 +235,7 @@ int sea_session_open(struct sea_session **ret_session, const struct sea_session_
 	         options->process_name ? options->process_name : program_invocation_short_name);
 	session->id = seai_random();
 	session->name_hash = open_hash(name);
+	session->meta_session = seai_meta_session(session->name_hash);
 	session->hooks = &open_hooks;
 	session->done_fd = -1;
 	session->log = options->log;

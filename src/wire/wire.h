@@ -159,6 +159,7 @@ struct seai_wire {
 	int attach_error;   /* why an arena of a peer could not be mapped, last */
 	struct seai_attached *attached[SEAI_N_ATTACHED_BUCKETS];
 	struct seai_attached *dying;     /* out of the table, waiting until nobody looks at them */
+	struct seai_attached *pinned;    /* retired, and mapped only because the resolver gave out pointers */
 	struct seai_attached *ghosts;    /* unmapped, but a channel's lookup still has holds of it to count off */
 	_Atomic uint32_t attached_epoch; /* bumped when something left the table: caches are void */
 	uint32_t n_attached;
@@ -171,6 +172,11 @@ struct seai_wire {
 	struct seai_link *links;        /* all that are not freed */
 	struct seai_link *finished;     /* links that their channels have let go */
 	struct seai_lock finished_lock; /* guards that list alone; nothing is taken under it */
+
+	_Atomic(struct seai_resolver_table *) resolved; /* see resolver.c */
+	struct seai_request *requests;                  /* questions to owners that are not answered yet */
+	uint32_t n_requests;
+	uint64_t last_request_id;
 
 	uint64_t n_deaths;
 	uint64_t n_refused;
@@ -239,6 +245,10 @@ void seai_attachment_on_resend(struct seai_conn *conn, const struct seai_control
 void seai_attachment_owner_moved(struct seai_wire *wire, const struct seai_conn *from, struct seai_conn *to);
 /* A process is dead: what it owned stays until nobody needs it. */
 void seai_attachment_owner_died(struct seai_wire *wire, uint64_t owner_id);
+/* A connection to an owner is there: arenas of it that came from others before have an owner now. */
+void seai_attachment_owner_found(struct seai_wire *wire, struct seai_conn *owner);
+/* The resolver gives up its reference of an arena. */
+void seai_attachment_unpin(struct seai_wire *wire, struct seai_attached *attached);
 /* Greets owners that could not be greeted before; those who asked are told. */
 void seai_attachment_retry_introductions(struct seai_wire *wire);
 /* A connection has ended: nobody waits for its introductions. */
