@@ -38,6 +38,7 @@ static const struct {
 	{ "fanout", "one message to 1, 2, 4, 8, 16 receivers, one of them stopped", bench_fanout },
 	{ "forward", "chains of 1 to 6 processes in the middle; a subset of parts passed on", bench_forward },
 	{ "crowd", "16 processes on two cores; what idle ones cost", bench_crowd },
+	{ "resolve", "names of parts: found, checked, a million of them", bench_resolve },
 };
 #define N_BENCHES (sizeof benches / sizeof *benches)
 

@@ -316,6 +316,7 @@ int bench_alloc(void);
 int bench_fanout(void);
 int bench_forward(void);
 int bench_crowd(void);
+int bench_resolve(void);
 
 /** Entry of the sub-command. */
 int bench_main(int argc, char **argv);

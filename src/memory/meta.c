@@ -25,16 +25,6 @@ uint32_t seai_meta_session(uint64_t name_hash)
 	return (uint32_t)(name_hash ^ name_hash >> 32);
 }
 
-int seai_meta_check_form(const struct sea_meta *meta, uint32_t session)
-{
-	if (meta->magic != SEA_META_MAGIC || meta->version != SEA_META_VERSION || meta->reserved ||
-	    meta->kind > SEA_META_IMMUTABLE || meta->checksum != seai_meta_checksum(meta))
-		return -EBADMSG;
-	if (meta->session != session)
-		return -EREMOTE;
-	return 0;
-}
-
 /* What lies in the message object goes to shared memory. */
 static int message_move_to_block(struct sea_message *message)
 {
