@@ -4,8 +4,8 @@
  * of addresses, and sends and receives whole messages. Either side may start first,
  * and a side that was restarted is found again by itself.
  *
- * Addresses: a name such as "readout", "memfd://readout" or "ipc://readout"
- * (the three are the same), unique within a session.
+ * Addresses: a name such as "readout", "memfd://readout", "shmem://readout" or "ipc://readout"
+ * (the four are the same: what memory a message lies in is its heap's business), unique within a session.
  *
  * Threads: a channel is used by one thread at a time; sea_channel_interrupt() and sea_channel_get_stats()
  * may be called from any.
@@ -151,6 +151,13 @@ int sea_channel_send_each(struct sea_channel *channel, struct sea_message **mess
  *         -ECANCELED; -EDEADLK waiting in a callback; -EPERM in a forked child. Since 0.1.
  */
 int sea_channel_receive(struct sea_channel *channel, struct sea_message **ret_message, int64_t timeout_ns);
+
+/**
+ * Receives into a variable that may hold a message already, which is released once there is another.
+ * @param message replaced on success; untouched on failure. May point to NULL
+ * @return as sea_channel_receive(). Since 0.2.
+ */
+int sea_channel_receive_into(struct sea_channel *channel, struct sea_message **message, int64_t timeout_ns);
 
 /**
  * Receives up to n_max messages; waits until there is at least one.

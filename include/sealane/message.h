@@ -94,13 +94,49 @@ size_t sea_message_size(const struct sea_message *message);
 
 /**
  * The first part's first byte for writing.
- * @return NULL for a message that was received, sent, sealed from a frame, or has further references. Since 0.1.
+ * @return NULL for a message that was received, sent, or sealed from a frame, unless sea_message_make_mutable() was called since; and for
+ *         one that has further references, or is empty. Since 0.1.
  */
 void *sea_message_write(struct sea_message *message);
 
+/** As sea_message_write(), of any part. Since 0.2. */
+void *sea_message_write_part(struct sea_message *message, size_t index);
+
 /**
- * Cuts a message that may still be written to a smaller size, in place.
- * @return 0; -EINVAL n_bytes is larger than now, or the message may not be written. Since 0.1.
+ * Makes sure that a message can be written: in place where nobody else holds it and its memory allows that, else as a copy.
+ * In place: a message that this process made, of which no other process holds anything (any more), in a heap of whatever kind, immutable
+ * frames excepted; and one that was received from a shared heap (SEA_PROTECTION_SHARED), if its sender kept nothing of it. That
+ * is the sender's word: in shared memory a process that lies, or holds the part by a meta, sees the changes. In
+ * sealed memory of another process, and wherever somebody else holds it, a copy. Tag, parts and their order are kept.
+ *
+ * @param message replaced by the copy where one is made; the old one is released then
+ * @param heap where a copy is made
+ * @param timeout_ns how long to wait for its memory; 0 not at all, -1 for ever
+ * @return 0 in place; 1 a copy; errors as of sea_message_new() and sea_message_get_part(): the message is as before. Any thread. Since 0.2.
+ */
+int sea_message_make_mutable(struct sea_message **message, struct sea_heap *heap, int64_t timeout_ns);
+
+/** Frees data that sea_message_new_from() has copied. */
+typedef void (*sea_message_free_fn)(void *data, void *userdata);
+
+/**
+ * A message of bytes that the caller has: they are copied, and then freed.
+ *
+ * @param free_data called exactly once, with data and userdata, before the call returns 0, also for 0 bytes; never if it fails. NULL: not called
+ * @return as sea_message_new(). Since 0.2.
+ */
+int sea_message_new_from(struct sea_message **ret_message, struct sea_heap *heap, void *data, size_t n_bytes,
+                         size_t alignment, sea_message_free_fn free_data, void *userdata, int64_t timeout_ns);
+
+/**
+ * How many references there are to a message's memory: those of this process, and if the memory is its own, those of all others, as far as
+ * they have told. A snapshot. Any thread. Since 0.2.
+ */
+uint64_t sea_message_n_references(const struct sea_message *message);
+
+/**
+ * Cuts a message of one part that may be written to a smaller size, in place: nobody else sees it, and nothing is freed before its end.
+ * @return 0; -EINVAL n_bytes is larger than now, or the message may not be written or has several parts. Since 0.1.
  */
 int sea_message_shrink(struct sea_message *message, size_t n_bytes);
 

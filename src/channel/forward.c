@@ -351,7 +351,8 @@ int seai_channel_post_foreign(struct sea_channel *channel, struct seai_link *lin
 		return r;
 	}
 	SEAI_POINT("forward: granted, not published");
-	seai_link_publish(link, message, forward_tokens(&forward), 0);
+	seai_link_publish(link, message, forward_tokens(&forward),
+	                  forward.is_whole && message->flags & SEAI_MESSAGE_SOLE ? SEAI_DESCRIPTOR_SOLE : 0);
 	SEAI_POINT("forward: published, owner not told");
 	forward_tell_published(&forward);
 	SEAI_POINT("forward: owner told, not let go");
@@ -402,7 +403,8 @@ int seai_channel_hand_on(struct seai_link *link, struct sea_message *message)
 	}
 	SEAI_POINT("hand on: granted, not published");
 	seai_link_publish(link, message, ref->has_token ? SEAI_TOKEN_BIT(0) : 0,
-	                  is_to_owner ? SEAI_DESCRIPTOR_GIVEN : 0);
+	                  (is_to_owner ? SEAI_DESCRIPTOR_GIVEN : 0) |
+	                          (message->flags & SEAI_MESSAGE_SOLE ? SEAI_DESCRIPTOR_SOLE : 0));
 	SEAI_POINT("hand on: published, not let go");
 	seai_attached_give(message->session, attached, 1);
 	seai_message_put(message);

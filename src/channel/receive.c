@@ -111,3 +111,15 @@ int sea_channel_receive(struct sea_channel *channel, struct sea_message **ret_me
 
 	return r < 0 ? r : 0;
 }
+
+int sea_channel_receive_into(struct sea_channel *channel, struct sea_message **message, int64_t timeout_ns)
+{
+	struct sea_message *received;
+	int r = sea_channel_receive(channel, &received, timeout_ns);
+
+	if (r < 0)
+		return r;
+	sea_message_unref(*message);
+	*message = received;
+	return 0;
+}

@@ -105,9 +105,19 @@ static inline bool send_is_plain(const struct sea_channel *channel, const struct
 	       seai_link_has_provided(link, channel->session->id, message->ref.arena_id);
 }
 
-/* Notes the hold of a peer that is alive and fills a slot. Books lock held. 0; -ENOMEM; -E2BIG. Does not consume the message. */
+/* Whether a receiver that was just noted holds all there will be of a message in a shared heap, once the sender's own reference is consumed. */
+static inline bool send_is_sole(const struct seai_block *block, const struct sea_message *message)
+{
+	return SEAI_UNLIKELY(block->arena->shared) && block->n_own == 1 && block->n_holds == 1 &&
+	       block->holds[0].count == 1 && seai_message_is_last_reference(message);
+}
+
+/*
+ * Notes the hold of a peer that is alive and fills a slot. Books lock held. 0; -ENOMEM; -E2BIG. Does not consume the message; is_consumed: the
+ * caller will.
+ */
 static inline int send_fill_plain(struct sea_channel *channel, struct seai_link *link, uint64_t position,
-                                  struct sea_message *message)
+                                  struct sea_message *message, bool is_consumed)
 {
 	struct seai_block *block = message->ref.block;
 	int r = seai_ledger_hold(block, link->holder, true);
@@ -115,7 +125,8 @@ static inline int send_fill_plain(struct sea_channel *channel, struct seai_link 
 		return r;
 	seai_ledger_set_sent(block, message, channel->account);
 	SEAI_POINT("send: held, no descriptor");
-	link_fill(link, position, message, SEAI_TOKEN_BIT(0), 0);
+	link_fill(link, position, message, SEAI_TOKEN_BIT(0),
+	          is_consumed && send_is_sole(block, message) ? SEAI_DESCRIPTOR_SOLE : 0);
 	return 0;
 }
 
@@ -125,10 +136,11 @@ static inline bool send_is_alive(const struct sea_channel *channel, const struct
 	return seai_ledger_is_alive_as(channel->session->ledger, link->holder, link->peer_id);
 }
 
-static int send_plain(struct sea_channel *channel, struct seai_link *link, struct sea_message *message)
+static int send_plain(struct sea_channel *channel, struct seai_link *link, struct sea_message *message,
+                      bool is_consumed)
 {
 	uint64_t position = atomic_load_explicit(&link->out.position, memory_order_relaxed);
-	int r = send_is_alive(channel, link) ? send_fill_plain(channel, link, position, message) : -EPIPE;
+	int r = send_is_alive(channel, link) ? send_fill_plain(channel, link, position, message, is_consumed) : -EPIPE;
 
 	if (r < 0)
 		return r;
@@ -195,7 +207,7 @@ static int send_slowly(struct sea_channel *channel, struct seai_link *link, stru
 	} else if (send_is_plain(channel, link, *message)) {
 		{
 			SEAI_LOCKED(&channel->session->books, books);
-			r = send_plain(channel, link, *message);
+			r = send_plain(channel, link, *message, is_consumed);
 		}
 		if (r < 0)
 			return r;
@@ -245,7 +257,7 @@ static size_t send_run(struct sea_channel *channel, struct seai_link *link, stru
 			n_messages = 0;
 		}
 		while (n < n_messages && seai_link_has_room(link) && send_is_plain(channel, link, messages[n])) {
-			int r = send_fill_plain(channel, link, old + n, messages[n]);
+			int r = send_fill_plain(channel, link, old + n, messages[n], true);
 
 			if (SEAI_UNLIKELY(r < 0)) {
 				*ret_error = r;
@@ -477,7 +489,7 @@ static int send_each_plain(struct sea_channel *channel, struct sea_message *mess
 		} else if (!send_is_plain(channel, link, message)) {
 			link->needs_long_road = true;
 		} else {
-			r = send_plain(channel, link, message);
+			r = send_plain(channel, link, message, false);
 			link->has_news = r == 0;
 			n += r == 0;
 			*n_missed += r < 0 && r != -EPIPE;

@@ -132,19 +132,40 @@ int sea_message_new_many(struct sea_message **messages, size_t n_messages, struc
 	return (int)n_done;
 }
 
+/* From here on a count stays where it is, and the message for as long as its process: so it can never wrap to 0. */
+#define MESSAGE_N_REFS_STUCK (UINT32_C(1) << 31)
+
 struct sea_message *sea_message_ref(struct sea_message *message)
 {
-	atomic_fetch_add_explicit(&message->n_refs, 1, memory_order_relaxed);
+	if (SEAI_UNLIKELY(atomic_fetch_add_explicit(&message->n_refs, 1, memory_order_relaxed) >=
+	                  MESSAGE_N_REFS_STUCK - 1))
+		atomic_store_explicit(&message->n_refs, MESSAGE_N_REFS_STUCK + MESSAGE_N_REFS_STUCK / 2,
+		                      memory_order_relaxed);
 	return message;
+}
+
+/* Neither the first of several, nor the last. */
+static bool message_drop_reference_slowly(struct sea_message *message)
+{
+	uint32_t before = atomic_load_explicit(&message->n_refs, memory_order_relaxed);
+
+	if (before == 0) {
+		/* The object lies among the spare ones. */
+		seai_log(message->session, SEA_LOG_ERROR, "a message was released twice");
+		return false;
+	}
+	if (before >= MESSAGE_N_REFS_STUCK)
+		return false;
+	return atomic_fetch_sub_explicit(&message->n_refs, 1, memory_order_acq_rel) == 1;
 }
 
 /* Whether this was the last reference. */
 static inline bool message_drop_reference(struct sea_message *message)
 {
 	/* One locked instruction is saved where nobody else has it. acquire/release: what other threads did with it comes before its end. */
-	if (atomic_load_explicit(&message->n_refs, memory_order_acquire) == 1)
+	if (SEAI_LIKELY(atomic_load_explicit(&message->n_refs, memory_order_acquire) == 1))
 		return true;
-	return atomic_fetch_sub_explicit(&message->n_refs, 1, memory_order_acq_rel) == 1;
+	return message_drop_reference_slowly(message);
 }
 
 static void message_drop_sources(struct sea_message *message)
@@ -358,13 +379,15 @@ void *sea_message_write(struct sea_message *message)
 		return NULL;
 	if (message->kind == SEAI_MESSAGE_INLINE)
 		return message->inline_data;
-	return seai_block_data(message->ref.block);
+	return SEAI_LIKELY(message->kind == SEAI_MESSAGE_SINGLE && message->ref.block)
+	               ? (uint8_t *)message->ref.block->arena->head + message->offset
+	               : sea_message_write_part(message, 0);
 }
 
 int sea_message_shrink(struct sea_message *message, size_t n_bytes)
 {
 	if (!(message->flags & SEAI_MESSAGE_WRITABLE) || !seai_message_is_last_reference(message) ||
-	    n_bytes > message->n_bytes)
+	    n_bytes > message->n_bytes || message->kind == SEAI_MESSAGE_TABLE)
 		return -EINVAL;
 	message->n_bytes = n_bytes;
 	return 0;

@@ -27,6 +27,7 @@ enum seai_message_kind {
 #define SEAI_MESSAGE_WRITABLE 1u /* made here by sea_message_new() and not sent yet */
 #define SEAI_MESSAGE_GIVEN 2u    /* its holds were passed on: nothing to give back */
 #define SEAI_MESSAGE_RECEIVED 4u
+#define SEAI_MESSAGE_SOLE 8u /* in shared memory of another process, and its sender said that nobody else holds it */
 
 /* One block that a message holds. */
 struct seai_ref {
@@ -105,6 +106,8 @@ static inline void seai_message_put(struct sea_message *message)
 {
 	struct seai_message_pool *pool = &seai_message_pool;
 
+	/* Whoever releases it once more is caught, as long as it is not in use again. */
+	atomic_store_explicit(&message->n_refs, 0, memory_order_relaxed);
 	if (SEAI_UNLIKELY(message->refs != &message->ref || message->sources != NULL || pool->n_free >= pool->n_max)) {
 		seai_message_put_slowly(message);
 		return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The part table: checking its form, and finding the message of an own head block again. */
 #include <errno.h>
+#include <string.h>
 
 #include "memory/heap.h"
 #include "memory/message.h"
@@ -72,14 +73,19 @@ struct sea_message *seai_message_of_head(struct sea_session *session, struct sea
 		return NULL;
 	}
 	for (uint32_t i = 0; i < n_blocks; i++) {
-		struct seai_arena *arena = names[i].owner_id == session->id
-		                                   ? seai_session_find_arena(session, names[i].arena_id)
-		                                   : NULL;
-		struct seai_block *part_block = arena ? seai_arena_get_block(arena, names[i].block_id) : NULL;
+		struct seai_block_name name;
+		struct seai_arena *arena;
+		struct seai_block *part_block;
 
+		memcpy(&name, &names[i],
+		       sizeof(name)); /* loaded once: in a shared heap any holder may have changed it */
+		arena = name.owner_id == session->id ? seai_session_find_arena(session, name.arena_id) : NULL;
+		part_block = arena ? seai_arena_get_block(arena, name.block_id) : NULL;
+		if (i == 0 && part_block != block)
+			part_block = NULL;
 		/* A block of another owner, or one that is free again: the message cannot be put together any more. */
 		if (!part_block || !(part_block->flags & SEAI_BLOCK_USED) ||
-		    part_block->generation != names[i].generation) {
+		    part_block->generation != name.generation) {
 			seai_message_put(message);
 			return NULL;
 		}

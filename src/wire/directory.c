@@ -293,7 +293,7 @@ void seai_directory_close(struct seai_wire *wire)
 
 int seai_directory_name(const char *address, char name[SEAI_ADDRESS_N_BYTES])
 {
-	static const char *const schemes[] = { "memfd://", "ipc://" };
+	static const char *const schemes[] = { "memfd://", "shmem://", "ipc://" };
 	size_t n = 0;
 
 	if (!address)

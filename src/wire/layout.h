@@ -71,7 +71,7 @@ struct seai_descriptor {
 	};
 	uint64_t tag;
 	uint32_t n_parts;
-	uint16_t kind;     /* enum seai_message_kind, and SEAI_DESCRIPTOR_GIVEN */
+	uint16_t kind;     /* enum seai_message_kind, and SEAI_DESCRIPTOR_ bits */
 	uint16_t n_inline; /* of an inline one; else SEAI_TOKEN_ bits */
 };
 
@@ -80,6 +80,12 @@ struct seai_descriptor {
  * takes the message, or when the sender has died; no record is needed.
  */
 #define SEAI_DESCRIPTOR_GIVEN 0x100u
+
+/*
+ * The sender keeps nothing of it, and nobody else holds any: in a shared heap the receiver may change it in place. The sender's word, which
+ * costs nobody but the payload's readers anything if it is not true.
+ */
+#define SEAI_DESCRIPTOR_SOLE 0x200u
 
 /* Bit i: the hold of table block i has its token; the last bit stands for all further ones. */
 #define SEAI_TOKEN_N 15u

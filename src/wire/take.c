@@ -160,7 +160,8 @@ void seai_link_take_given(struct seai_link *link)
 
 		if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != position + 1)
 			break;
-		if (slot->kind == (SEAI_MESSAGE_SINGLE | SEAI_DESCRIPTOR_GIVEN) && slot->owner_id == session->id &&
+		if ((slot->kind & ~SEAI_DESCRIPTOR_SOLE) == (SEAI_MESSAGE_SINGLE | SEAI_DESCRIPTOR_GIVEN) &&
+		    slot->owner_id == session->id &&
 		    seai_ledger_take_given(session, link->holder, slot->arena_id, slot->block_id, slot->generation,
 		                           &block))
 			block->n_returned++;
@@ -333,6 +334,16 @@ static int take_table(struct seai_link *link, struct seai_lookup *lookup, const 
 	return r;
 }
 
+/* What the sender says about it holds for shared memory of others; of its own this process knows better. */
+static void take_sole(struct sea_message *message)
+{
+	for (uint32_t i = 0; i < message->n_blocks; i++)
+		if (!message->refs[i].attached || !(message->refs[i].attached->flags & SEAI_ARENA_SHARED))
+			return;
+	if (message->n_blocks)
+		message->flags |= SEAI_MESSAGE_SOLE;
+}
+
 int seai_link_take(struct seai_link *link, struct seai_lookup *lookup, struct sea_message **ret_message)
 {
 	uint64_t position = atomic_load_explicit(&link->in.position, memory_order_relaxed);
@@ -354,7 +365,7 @@ int seai_link_take(struct seai_link *link, struct seai_lookup *lookup, struct se
 	message->tag = descriptor.tag;
 	message->sender_id = link->peer_id;
 	message->n_parts = descriptor.n_parts;
-	switch (descriptor.kind) {
+	switch (descriptor.kind & ~SEAI_DESCRIPTOR_SOLE) {
 	case SEAI_MESSAGE_SINGLE | SEAI_DESCRIPTOR_GIVEN:
 	case SEAI_MESSAGE_SINGLE: r = take_single(link, lookup, &descriptor, message); break;
 	case SEAI_MESSAGE_TABLE: r = take_table(link, lookup, &descriptor, message); break;
@@ -373,6 +384,8 @@ int seai_link_take(struct seai_link *link, struct seai_lookup *lookup, struct se
 		seai_message_put_slowly(message);
 		return r;
 	}
+	if (SEAI_UNLIKELY(descriptor.kind & SEAI_DESCRIPTOR_SOLE))
+		take_sole(message);
 	SEAI_POINT("receive: taken, slot not given back");
 	*ret_message = message;
 	return 1;
