@@ -8,7 +8,8 @@
  *   3. event loops and bulk calls: sea_channel_fd(), sea_channel_send_many(), sea_channel_receive_many()
  *   4. forwarding, fan-out, orphans: frame.h, channel.h
  *   5. names of parts that travel by another road than a message: meta.h
- *   6. own heaps with quota, huge pages, NUMA nodes: heap.h
+ *   6. memory whose layout is the user's own: region.h
+ *   7. own heaps with quota, huge pages, NUMA nodes: heap.h
  */
 #ifndef SEALANE_SEALANE_H
 #define SEALANE_SEALANE_H
@@ -19,6 +20,7 @@
 #include <sealane/heap.h>
 #include <sealane/message.h>
 #include <sealane/meta.h>
+#include <sealane/region.h>
 #include <sealane/session.h>
 #include <sealane/version.h>
 

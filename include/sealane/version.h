@@ -35,6 +35,9 @@ extern "C" {
 /** Shared heaps, whose messages the only holder may change (SEA_PROTECTION_SHARED, SEA_TRANSPORT_SHMEM). */
 #define SEA_FEATURE_SHMEM (1u << 4)
 
+/** Regions: user-managed memory with release callbacks (region.h). */
+#define SEA_FEATURE_REGIONS (1u << 5)
+
 /** Version of the library that is loaded, in the form of SEA_VERSION. Any thread. Since 0.1. */
 unsigned sea_version(void);
 

@@ -215,7 +215,9 @@ static int forward_write(struct forward *forward)
 				sorted[n_sorted++] = forward->records[j];
 				forward->owners[j] = NULL;
 			}
-		groups[n_groups++] = (struct seai_records_group){ owner, sorted + n_before, n_sorted - n_before };
+		groups[n_groups++] = (struct seai_records_group){ .owner = owner,
+			                                          .records = sorted + n_before,
+			                                          .n_records = n_sorted - n_before };
 	}
 	return seai_records_write_groups(groups, n_groups);
 }

@@ -22,6 +22,7 @@
 #include "base/point.h"
 #include "memory/chunks.h"
 #include "memory/heap-state.h"
+#include "memory/region.h"
 
 #define ARENA_GENERATIONS_OFFSET sizeof(struct seai_arena_head)
 #define ARENA_SEALS_SIZE (F_SEAL_SHRINK | F_SEAL_GROW)
@@ -99,6 +100,8 @@ static int arena_lay_out(struct seai_arena *arena, uint64_t n_data_bytes, enum s
 
 	if (kind == SEAI_ARENA_ONE_FRAME)
 		n_ids = 1;
+	else if (kind == SEAI_ARENA_REGION)
+		n_ids = arena->heap->region->n_blocks_max;
 	else if (kind == SEAI_ARENA_DEDICATED)
 		n_ids = n_data_bytes / SEAI_CHUNK_N_BYTES;
 	else
@@ -117,6 +120,7 @@ static int arena_lay_out(struct seai_arena *arena, uint64_t n_data_bytes, enum s
 	arena->n_chunks = arena->n_bytes / SEAI_CHUNK_N_BYTES;
 	arena->dedicated = kind == SEAI_ARENA_DEDICATED;
 	arena->immutable = kind == SEAI_ARENA_ONE_FRAME;
+	arena->is_odd = arena->immutable || kind == SEAI_ARENA_REGION;
 	arena->shared = arena->heap->protection == SEA_PROTECTION_SHARED && !arena->immutable;
 	return arena->n_bytes > (uint64_t)INT64_MAX / 2 ? -ENOMEM : 0;
 }
@@ -448,7 +452,7 @@ void seai_block_guard(struct seai_block *block, bool on)
 	uint64_t page_n_bytes = arena_page_n_bytes(arena), from, to;
 
 	/* In a shared heap a message that was sent may come home to be changed. */
-	if (!arena->session->guard || arena->frozen || arena->shared)
+	if (!arena->session->guard || arena->frozen || arena->shared || block->size_class == SEAI_CLASS_REGION)
 		return;
 	from = arena_round_up(block->offset, page_n_bytes);
 	to = (block->offset + seai_block_capacity(block)) / page_n_bytes * page_n_bytes;
@@ -473,7 +477,7 @@ void seai_arena_detach(struct seai_arena *arena)
 	} else {
 		heap->n_arenas--;
 	}
-	arena->retired = true;
+	arena->retired = arena->is_odd = true;
 	heap->n_bytes_backed -= arena->n_backed_bytes;
 	arena->heap = NULL;
 }

@@ -40,6 +40,7 @@ struct seai_arena {
 	int payload_fd; /* a shared arena's: O_RDWR, passed to holders besides ro_fd; else -1 */
 	bool dedicated; /* one large block of its own */
 	bool immutable; /* one immutable frame */
+	bool is_odd;    /* immutable, retired, or a region's: what is released in it goes no ordinary way */
 	bool shared;    /* holders map the payload for writing: a file of its own, see layout.h */
 	bool retired;   /* no new blocks; waiting until the last reader is gone */
 	bool announced; /* its descriptor was passed to another process at least once */
@@ -68,6 +69,7 @@ enum seai_arena_kind {
 	SEAI_ARENA_ORDINARY,  /* slabs and runs */
 	SEAI_ARENA_DEDICATED, /* made for one large block; runs only */
 	SEAI_ARENA_ONE_FRAME, /* immutable: exactly one block */
+	SEAI_ARENA_REGION,    /* of a region: the user places the blocks */
 };
 
 /*

@@ -52,7 +52,7 @@ struct seai_block {
 	uint64_t tag;
 	uint64_t cookie;   /* for SEAI_BLOCK_NOTIFY */
 	uint64_t n_backed; /* bytes from offset on that are known to be backed */
-	uint64_t reserved;
+	uint64_t hint;     /* of a region's: the user's word */
 };
 
 #define SEAI_BLOCK_USED 1u   /* handed out */

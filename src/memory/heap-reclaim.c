@@ -116,7 +116,7 @@ void seai_arena_retire(struct seai_arena *arena)
 			else
 				at = &(*at)->next;
 	}
-	arena->retired = true;
+	arena->retired = arena->is_odd = true;
 	heap->n_arenas--;
 	heap->n_arenas_retired++;
 	heap->n_bytes_retired += arena->n_backed_bytes;

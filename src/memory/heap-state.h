@@ -33,6 +33,7 @@ struct sea_heap {
 	bool is_freed;     /* by its user: it goes with its last arena */
 	bool no_collapse;  /* the kernel refused to collapse */
 
+	struct sea_region *region; /* whose memory it is; NULL: an ordinary heap */
 	struct seai_arena *arenas; /* oldest first */
 	struct seai_arena *arenas_last;
 	uint32_t n_arenas; /* retired ones excluded */
@@ -48,6 +49,19 @@ struct sea_heap {
 static inline uint64_t seai_heap_room(const struct sea_heap *heap)
 {
 	return heap->quota > heap->n_bytes_backed ? heap->quota - heap->n_bytes_backed : 0;
+}
+
+/* A block is handed out: no holds but one of this process. */
+static inline void seai_block_begin(struct sea_heap *heap, struct seai_block *block, uint64_t capacity)
+{
+	block->flags = SEAI_BLOCK_USED;
+	block->n_own = 1;
+	block->n_holds = 0;
+	block->arena->n_blocks_used++;
+	heap->n_blocks_used++;
+	heap->n_bytes_used += capacity;
+	if (heap->n_bytes_used > heap->n_bytes_peak)
+		heap->n_bytes_peak = heap->n_bytes_used;
 }
 
 /* Changes the account of backed bytes of a heap and an arena. */

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "memory/chunks.h"
 #include "memory/heap-state.h"
+#include "memory/region.h"
 
 static uint64_t heap_n_chunks(uint64_t n_bytes)
 {
@@ -32,19 +33,9 @@ uint64_t seai_block_capacity(const struct seai_block *block)
 {
 	if (SEAI_UNLIKELY(block->size_class == SEAI_CLASS_ONE_FRAME))
 		return block->arena->n_bytes - block->arena->data_offset;
+	if (SEAI_UNLIKELY(block->size_class == SEAI_CLASS_REGION))
+		return block->n_backed;
 	return seai_class_n_bytes(block->size_class);
-}
-
-static inline void block_begin(struct sea_heap *heap, struct seai_block *block, uint64_t capacity)
-{
-	block->flags = SEAI_BLOCK_USED;
-	block->n_own = 1;
-	block->n_holds = 0;
-	block->arena->n_blocks_used++;
-	heap->n_blocks_used++;
-	heap->n_bytes_used += capacity;
-	if (heap->n_bytes_used > heap->n_bytes_peak)
-		heap->n_bytes_peak = heap->n_bytes_used;
 }
 
 /* Backs the only chunk of a slab at once: its blocks are handed out as backed. The lock stays held, for some 15 us. */
@@ -160,7 +151,7 @@ static inline int heap_pop(struct sea_heap *heap, unsigned size_class, uint64_t 
 		return r;
 	block = class->free;
 	class->free = block->next;
-	block_begin(heap, block, class->n_bytes);
+	seai_block_begin(heap, block, class->n_bytes);
 	*ret_block = block;
 	return 0;
 }
@@ -173,7 +164,7 @@ struct seai_block *seai_heap_pop_warm(struct sea_heap *heap, unsigned size_class
 	if (SEAI_UNLIKELY(!block || (!seai_class_is_slab(size_class) && block->n_backed < n_bytes)))
 		return NULL;
 	class->free = block->next;
-	block_begin(heap, block, class->n_bytes);
+	seai_block_begin(heap, block, class->n_bytes);
 	return block;
 }
 
@@ -240,7 +231,7 @@ int seai_heap_allocate_immutable(struct sea_heap *heap, uint64_t n_bytes, struct
 	block->offset = arena->data_offset;
 	block->size_class = SEAI_CLASS_ONE_FRAME;
 	block->n_backed = arena->hugetlb ? n_data : 0;
-	block_begin(heap, block, n_data);
+	seai_block_begin(heap, block, n_data);
 	*ret_block = block;
 	return 0;
 }
@@ -321,10 +312,14 @@ void seai_heap_release(struct seai_block *block)
 	}
 	arena->n_blocks_used--;
 	heap->n_blocks_used--;
-	if (SEAI_UNLIKELY(arena->retired || arena->immutable)) {
+	if (SEAI_UNLIKELY(arena->is_odd)) {
 		heap->n_bytes_used -= seai_block_capacity(block);
-		if (arena->n_blocks_used == 0)
+		if (heap->region) {
+			seai_region_push(heap->region, block);
+			seai_arena_give_id(arena, block);
+		} else if (arena->n_blocks_used == 0) {
 			heap_release_last(arena);
+		}
 		return;
 	}
 	class = &heap->classes[block->size_class];

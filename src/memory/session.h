@@ -23,6 +23,7 @@ struct seai_ledger;
 struct seai_wire;
 struct sea_heap;
 struct sea_message;
+struct sea_region;
 
 /* What the memory layer asks of the wire layer. */
 struct seai_session_hooks {
@@ -55,7 +56,9 @@ struct sea_session {
 	int done_fd; /* eventfd, -1 until asked for */
 	sea_session_done_fn on_done;
 	void *on_done_userdata;
-	uint64_t n_notify;        /* blocks in use that carry SEAI_BLOCK_NOTIFY */
+	uint64_t n_notify;  /* blocks in use that carry SEAI_BLOCK_NOTIFY */
+	uint64_t n_watched; /* blocks of regions whose owner waits to be told of their release */
+	struct sea_region *regions;
 	struct sea_frame *frames; /* frame objects kept for reuse, with their arrays */
 	uint32_t n_frames;
 	uint32_t next_arena_id;
@@ -85,6 +88,13 @@ int seai_session_add_arena(struct sea_session *session, struct seai_arena *arena
 
 /* Takes an arena out of the table. Books lock held. */
 void seai_session_remove_arena(struct sea_session *session, struct seai_arena *arena);
+
+/* Whether somebody waits to be told of a release without asking: then holders have to ring. Books lock held. */
+static inline bool seai_session_is_watching(const struct sea_session *session)
+{
+	return session->n_notify || session->n_watched ||
+	       atomic_load_explicit(&session->n_memory_waiters, memory_order_relaxed);
+}
 
 static inline bool seai_session_is_forked(const struct sea_session *session)
 {

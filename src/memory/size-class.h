@@ -20,6 +20,8 @@
 #define SEAI_CLASS_N (SEAI_CLASS_N_SLAB + 2 * SEAI_CLASS_N_RUN)
 /* The block of an immutable arena: just as large as was asked for. */
 #define SEAI_CLASS_ONE_FRAME 0xffffu
+/* A part of a region: as large as its user said, in n_backed. */
+#define SEAI_CLASS_REGION 0xfffeu
 
 #define SEAI_CLASS_SLAB_MAX_N_BYTES 32768u
 #define SEAI_CLASS_RUN_MAX_N_BYTES ((uint64_t)1 << 48)

@@ -323,8 +323,7 @@ static void conn_dispatch(struct seai_conn *conn, struct seai_control *control, 
 			if (seai_records_drain(wire->session) &&
 			    !atomic_load_explicit(&wire->session->n_memory_waiters, memory_order_relaxed))
 				seai_note_release(wire->session);
-			if (wire->session->n_notify ||
-			    atomic_load_explicit(&wire->session->n_memory_waiters, memory_order_relaxed))
+			if (seai_session_is_watching(wire->session))
 				seai_records_arm(wire->session);
 		}
 		break;

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/point.h"
 #include "memory/heap.h"
+#include "memory/region.h"
 #include "wire/link.h"
 #include "wire/wire.h"
 
@@ -92,6 +93,8 @@ static void fork_child(void)
 		wire->epoll_fd = seai_close(wire->epoll_fd);
 		wire->wake_fd = seai_close(wire->wake_fd);
 		session->done_fd = seai_close(session->done_fd);
+		for (struct sea_region *region = session->regions; region; region = region->next)
+			region->fd = seai_close(region->fd);
 		wire->has_thread = false;
 		/* Taken in fork_prepare(); a call here that has no error to return may take them again. */
 		seai_lock_reset(&wire->finished_lock);

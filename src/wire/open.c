@@ -15,6 +15,7 @@
 #include "memory/frame.h"
 #include "memory/heap-state.h"
 #include "memory/meta.h"
+#include "memory/region.h"
 #include "wire/fork.h"
 #include "wire/link.h"
 #include "wire/records.h"
@@ -180,6 +181,7 @@ static void open_destroy(struct sea_session *session)
 	seai_lock_take(&session->books);
 	if (session->ledger)
 		seai_ledger_settle_accounts(session);
+	seai_regions_free(session);
 	while (session->heaps)
 		seai_heap_destroy(session->heaps);
 	seai_lock_release(&session->books);

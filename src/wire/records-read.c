@@ -255,7 +255,7 @@ void seai_records_start_reader(struct seai_conn *conn, const struct seai_side *t
 	conn->reader.next = conn->wire->readers;
 	conn->wire->readers = &conn->reader;
 	/* Whoever asked to be woken asked for all holders. */
-	must_arm = session->n_notify || atomic_load_explicit(&session->n_memory_waiters, memory_order_relaxed);
+	must_arm = seai_session_is_watching(session);
 	if (must_arm)
 		seai_records_arm(session);
 }

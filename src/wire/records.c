@@ -183,6 +183,7 @@ int seai_records_write(struct seai_conn *conn, const struct seai_record *records
 	unsigned n_units = 0;
 	bool must_poke = false;
 	uint64_t old;
+	int r = 0;
 
 	for (size_t i = 0; i < n_records; i++)
 		n_units += record_n_units(&records[i]);
@@ -190,25 +191,24 @@ int seai_records_write(struct seai_conn *conn, const struct seai_record *records
 		SEAI_LOCKED(&writer->lock, lock);
 		if (SEAI_UNLIKELY(!writer->mine))
 			return -EOWNERDEAD;
+		old = writer->position;
 		if (SEAI_UNLIKELY(writer->n_waiting))
 			writer_flush(writer);
-		old = writer->position;
 		if (SEAI_LIKELY(!writer->n_waiting && writer_room(writer) >= n_units)) {
 			writer_publish(writer, records, n_records, n_units);
-			writer_wake(conn, old);
 		} else if (must_be_now) {
-			return -EAGAIN;
+			r = -EAGAIN;
 		} else {
-			int r = writer_keep(writer, records, n_records);
-
-			if (r < 0)
-				return r;
-			must_poke = true;
+			r = writer_keep(writer, records, n_records);
+			must_poke = r == 0;
 		}
+		/* Also where only what had waited was published: an owner that asked to be woken is asleep. */
+		if (SEAI_LIKELY(writer->position != old))
+			writer_wake(conn, old);
 	}
 	if (SEAI_UNLIKELY(must_poke))
 		seai_wire_poke(conn->wire);
-	return 0;
+	return r;
 }
 
 static int group_compare(const void *a, const void *b)
@@ -247,6 +247,7 @@ int seai_records_write_groups(struct seai_records_group *groups, size_t n_groups
 		struct seai_record_writer *writer = &groups[n_locked].owner->writer;
 
 		seai_lock_take(&writer->lock);
+		groups[n_locked].position = writer->position;
 		if (!writer->mine)
 			continue;
 		if (writer->n_waiting)
@@ -261,14 +262,14 @@ int seai_records_write_groups(struct seai_records_group *groups, size_t n_groups
 	for (size_t i = 0; i < n_locked; i++) {
 		struct seai_conn *owner = groups[i].owner;
 		struct seai_record_writer *writer = &owner->writer;
-		uint64_t old = writer->position;
 
 		if (r == 0 && writer->mine) {
 			writer_publish(writer, groups[i].records, groups[i].n_records,
 			               records_n_units(groups[i].records, groups[i].n_records));
 			SEAI_POINT("records: one owner of several told");
-			writer_wake(owner, old);
 		}
+		if (writer->mine && writer->position != groups[i].position)
+			writer_wake(owner, groups[i].position);
 		seai_lock_release(&writer->lock);
 	}
 	return r;

@@ -28,6 +28,7 @@ struct seai_records_group {
 	struct seai_conn *owner;
 	const struct seai_record *records;
 	size_t n_records;
+	uint64_t position; /* seai_records_write_groups() notes where its writer was */
 };
 
 /*

@@ -19,6 +19,7 @@
 #include "memory/done.h"
 #include "memory/heap.h"
 #include "memory/message.h"
+#include "memory/region.h"
 #include "wire/link.h"
 #include "wire/records.h"
 #include "wire/wire.h"
@@ -239,6 +240,7 @@ static int64_t service_work(struct seai_wire *wire, int64_t *retry_ns)
 	while (seai_session_collapse_next(session))
 		;
 	seai_done_run_callback(session);
+	seai_regions_run_callbacks(session);
 	if (soon)
 		*retry_ns = *retry_ns < SERVICE_RETRY_MAX_NS ? 2 * *retry_ns : SERVICE_RETRY_MAX_NS;
 	else

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A region: memory whose layout is the user's own. A readout card fills a ring buffer, say; messages are made over
+ * any part of it, travel like all others, and when nobody in any process holds such a message any more, its owner is told, and
+ * may use that part again.
+ *
+ * The memory is backed, and locked if asked for, when the region is made. It is one arena; its blocks are the messages.
+ * Two messages may overlap; each is told of by itself.
+ */
+#ifndef SEALANE_REGION_H
+#define SEALANE_REGION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sealane/heap.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sea_message;
+struct sea_region;
+struct sea_session;
+
+/** Most messages over a region that may be out at a time, unless asked for otherwise. */
+#define SEA_REGION_N_BLOCKS_DEFAULT (1u << 20)
+/** How long sea_region_close() waits for what is out, unless asked for otherwise. */
+#define SEA_REGION_LINGER_DEFAULT_NS INT64_C(100000000)
+
+/** A part of a region that nobody holds any more, as it was given to sea_message_new_in_region(). */
+struct sea_region_block {
+	void *data;     /**< its first byte */
+	size_t n_bytes; /**< its size */
+	uint64_t hint;  /**< the word that came with it */
+};
+
+/**
+ * Told of parts that nobody holds any more, in the order in which their last holds ended, each exactly once. Called on the service thread, one
+ * call at a time. It may make, send and release messages, never wait (-EDEADLK), and not close the region.
+ */
+typedef void (*sea_region_release_fn)(const struct sea_region_block *blocks, size_t n_blocks, void *userdata);
+
+/** How to make a region. Unset members must be zero. */
+struct sea_region_options {
+	/** Size in bytes; rounded up to whole pages of 64 KiB (2 MiB with SEA_PAGES_HUGETLB). Above 0. */
+	uint64_t n_bytes;
+	/** Name for people and tools, up to 31 bytes. NULL: none. */
+	const char *name;
+	/** Who may write it besides this process. */
+	enum sea_protection protection;
+	/** Pages to ask for. */
+	enum sea_pages pages;
+	/** SEA_HEAP_MLOCK, SEA_HEAP_NUMA; SEA_HEAP_PREFAULT goes without saying. */
+	uint32_t flags;
+	/** Node for SEA_HEAP_NUMA. */
+	uint32_t numa_node;
+	/** Most messages that may be out, or released and not told of, at a time. 0: the default. At most 2^28. */
+	uint32_t n_blocks_max;
+	/** Must be 0. */
+	uint32_t reserved_0;
+	/** Wait at close for what is out, in ns. 0: the default; -1: not at all. */
+	int64_t linger_ns;
+	/** The user's own word: other processes that look at the region see it. */
+	uint64_t user_flags;
+	/** Told of releases. NULL: sea_region_take_released() is asked. */
+	sea_region_release_fn on_release;
+	/** Passed to on_release. */
+	void *userdata;
+	/** Must be 0. */
+	uint64_t reserved[8];
+};
+
+/** State of a region. */
+struct sea_region_stats {
+	uint64_t n_bytes;     /**< its size */
+	uint64_t n_out;       /**< messages over it that somebody holds */
+	uint64_t n_bytes_out; /**< the sum of their sizes */
+	uint64_t n_waiting;   /**< released, and not told of yet */
+	uint64_t n_released;  /**< told of so far */
+	uint64_t reserved[3]; /**< 0 */
+};
+
+/**
+ * Makes a region.
+ *
+ * @param ret_region receives the region; the caller closes it, or the session does at its close, without waiting
+ * @return 0; -EINVAL an option out of its range, or no size; -ENOMEM; -EPERM it may not be locked, or a forked child; -ENOTSUP
+ *         these pages or this node do not exist here; -EMFILE, -ENFILE. Any thread. Since 0.2.
+ */
+int sea_region_new(struct sea_region **ret_region, struct sea_session *session,
+                   const struct sea_region_options *options);
+
+/**
+ * Closes a region: waits up to its linger time for what is out, and lets on_release be told of it. What is out even then stays
+ * readable to those who hold it, and is not told of any more.
+ *
+ * @param region NULL is allowed. No messages of it may be made meanwhile, and not from its own callback
+ * @param ret_stats receives what was still out; NULL is allowed
+ * @return NULL. Any thread. Since 0.2.
+ */
+struct sea_region *sea_region_close(struct sea_region *region, struct sea_region_stats *ret_stats);
+
+/** First byte; a multiple of 2 MiB. Since 0.2. */
+void *sea_region_data(const struct sea_region *region);
+
+/** Size in bytes. Since 0.2. */
+uint64_t sea_region_size(const struct sea_region *region);
+
+/**
+ * Makes a message of one part over a part of a region. Nothing is copied; whoever writes the part afterwards changes the message.
+ *
+ * @param data within the region, with n_bytes bytes before its end; of any alignment
+ * @param n_bytes 0 is allowed: it is told of like the others
+ * @param hint given back with the release
+ * @return 0; -EINVAL it does not lie in the region, at either end; -ENOMEM n_blocks_max are out or not told of; -EPERM
+ *         in a forked child. Any thread. Since 0.2.
+ */
+int sea_message_new_in_region(struct sea_message **ret_message, struct sea_region *region, void *data, size_t n_bytes,
+                              uint64_t hint);
+
+/**
+ * As sea_message_new_in_region(), of many parts at the price of little more than one.
+ * @return how many were made, at least 1; else an error. Any thread. Since 0.2.
+ */
+int sea_message_new_in_region_many(struct sea_message **messages, size_t n_messages, struct sea_region *region,
+                                   const struct sea_region_block *blocks);
+
+/**
+ * Takes parts that nobody holds any more, oldest release first (regions without on_release).
+ * @return how many; 0: none; -EPERM in a forked child; -EINVAL the region has a callback. Any thread. Since 0.2.
+ */
+int sea_region_take_released(struct sea_region *region, struct sea_region_block *blocks, size_t n_max);
+
+/**
+ * A descriptor that is readable while sea_region_take_released() has something to give. Level-triggered; owned by the region.
+ * @return a descriptor; -EINVAL the region has a callback; -EMFILE, -ENFILE; -EPERM. Any thread. Since 0.2.
+ */
+int sea_region_fd(struct sea_region *region);
+
+/** Fills in the state. @return 0; -EPERM in a forked child. Any thread. Since 0.2. */
+int sea_region_get_stats(struct sea_region *region, struct sea_region_stats *ret_stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
