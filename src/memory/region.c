@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/kernel.h"
 #include "base/point.h"
 #include "memory/chunks.h"
 #include "memory/heap-state.h"
@@ -55,8 +56,12 @@ static int region_make_memory(struct sea_region *region, const struct sea_region
 		.numa_node = options->numa_node,
 		.protection = options->protection,
 	};
-	int r = seai_heap_new(&region->heap, session, &heap_options);
+	int r;
 
+	/* All of it is to be backed now: more than the machine has would call for its out-of-memory killer. */
+	if (n_bytes / 2 > seai_default_quota())
+		return -ENOMEM;
+	r = seai_heap_new(&region->heap, session, &heap_options);
 	if (r < 0)
 		return r;
 	SEAI_LOCKED(&session->books, books);
