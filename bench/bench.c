@@ -39,6 +39,7 @@ static const struct {
 	{ "forward", "chains of 1 to 6 processes in the middle; a subset of parts passed on", bench_forward },
 	{ "crowd", "16 processes on two cores; what idle ones cost", bench_crowd },
 	{ "resolve", "names of parts: found, checked, a million of them", bench_resolve },
+	{ "region", "messages over user-managed memory, and the release callback", bench_region },
 };
 #define N_BENCHES (sizeof benches / sizeof *benches)
 

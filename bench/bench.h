@@ -317,6 +317,7 @@ int bench_fanout(void);
 int bench_forward(void);
 int bench_crowd(void);
 int bench_resolve(void);
+int bench_region(void);
 
 /** Entry of the sub-command. */
 int bench_main(int argc, char **argv);
