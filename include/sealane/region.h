@@ -141,6 +141,53 @@ int sea_region_fd(struct sea_region *region);
 /** Fills in the state. @return 0; -EPERM in a forked child. Any thread. Since 0.2. */
 int sea_region_get_stats(struct sea_region *region, struct sea_region_stats *ret_stats);
 
+/** What happened to a piece of memory. */
+enum sea_region_event_type {
+	SEA_REGION_CREATED = 1,   /**< it is there: locked, zeroed and mapped, as asked for */
+	SEA_REGION_DESTROYED = 2, /**< it is about to be unmapped here */
+};
+
+/** An arena of a heap, or a region, of this process or another one of the session. Immutable frames are left out. */
+struct sea_region_event {
+	enum sea_region_event_type type; /**< what happened */
+	enum sea_protection protection;  /**< who may write it besides its owner */
+	uint64_t owner_id;               /**< the process that owns it; see sea_session_id() */
+	uint32_t arena_id;               /**< tells it from others of that process */
+	uint32_t is_region;              /**< 1: a region; 0: an arena of a heap */
+	const void *data;                /**< where it is mapped here: what messages can lie in */
+	uint64_t n_bytes;                /**< its size */
+	uint64_t user_flags;             /**< of a region: its owner's word */
+	char name[32];        /**< of a region: its name. Another process's text: printable, and ends with 0 */
+	uint64_t reserved[4]; /**< 0 */
+};
+
+/** Told of one event. Called on the service thread, one at a time; it must not wait, nor close the session. */
+typedef void (*sea_region_event_fn)(const struct sea_region_event *event, void *userdata);
+
+/**
+ * Subscribes to the memory of all processes of the session, to register it with a device, say: each arena and region that
+ * exists, and then each that comes and goes. All of it is mapped here. Of memory that comes from now on, no message is delivered before the callback has
+ * returned; what goes is unmapped after it has.
+ *
+ * @param on_event replaces the one before, and is told of everything that exists. NULL ends the subscription, without further events
+ * @return 0; -ENOMEM; -EPERM in a forked child. Any thread. Since 0.2.
+ */
+int sea_session_on_region_event(struct sea_session *session, sea_region_event_fn on_event, void *userdata);
+
+/**
+ * The same without a callback: a descriptor that is readable while sea_session_take_region_event() has something to give.
+ * Level-triggered; owned by the session.
+ * @return a descriptor; -EMFILE, -ENFILE, -ENOMEM; -EPERM in a forked child. Any thread. Since 0.2.
+ */
+int sea_session_region_event_fd(struct sea_session *session);
+
+/**
+ * Takes the oldest event. Taking the next one, or finding that there is none, says that this one is done with: only then are messages
+ * delivered out of memory that was created, and is memory unmapped that was destroyed.
+ * @return 1; 0 there is none; -EINVAL no such subscription; -EPERM in a forked child. Any thread. Since 0.2.
+ */
+int sea_session_take_region_event(struct sea_session *session, struct sea_region_event *ret_event);
+
 #ifdef __cplusplus
 }
 #endif

@@ -233,15 +233,19 @@ static int arena_seal_shared(struct seai_arena *arena)
 	    fcntl(arena->rw_fd, F_ADD_SEALS, ARENA_SEALS_SIZE | F_SEAL_SEAL) < 0)
 		return errno == EINVAL ? -ENOTSUP : -errno;
 	SEAI_POINT("arena: sealed");
-	fd = seai_fd_reopen(arena->rw_fd, O_RDWR);
-	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
-		return fd;
-	if (fd < 0) {
+	/* The first descriptor does not count as a writer of the file: with it alone a lease would not see those whom it was passed to. */
+	arena->payload_fd = seai_fd_reopen(arena->rw_fd, O_RDWR);
+	if (arena->payload_fd == -EMFILE || arena->payload_fd == -ENFILE || arena->payload_fd == -ENOMEM)
+		return arena->payload_fd;
+	if (arena->payload_fd < 0) {
 		/* No /proc: then no lease either. */
 		arena->payload_fd = fcntl(arena->rw_fd, F_DUPFD_CLOEXEC, 0);
 		return arena->payload_fd < 0 ? -errno : 0;
 	}
-	arena->payload_fd = arena->rw_fd;
+	fd = seai_fd_reopen(arena->rw_fd, O_RDWR);
+	if (fd < 0)
+		return fd;
+	seai_close(arena->rw_fd);
 	arena->rw_fd = fd;
 	arena->leasable = fcntl(fd, F_SETSIG, SIGURG) == 0;
 	return 0;
@@ -371,6 +375,13 @@ int seai_arena_new(struct seai_arena **ret_arena, struct sea_heap *heap, uint64_
 		return r;
 	arena->listed = true;
 	arena_write_head(arena);
+	if (SEAI_UNLIKELY(atomic_load_explicit(&heap->session->is_showing, memory_order_relaxed)) &&
+	    !arena->immutable) {
+		/* Somebody wants to know of each, and to be told before it goes. */
+		arena->announced = true;
+		atomic_store_explicit(&heap->session->has_new_arenas, true, memory_order_release);
+		heap->session->hooks->poke(heap->session);
+	}
 	arena_link(arena);
 	*ret_arena = SEAI_TAKE(arena);
 	return 0;

@@ -18,6 +18,15 @@
 
 struct sea_session;
 
+/* How far a subscriber was told of an arena. */
+enum seai_told_state {
+	SEAI_TOLD_NOTHING = 0,
+	SEAI_TOLD_CREATING = 1, /* the event waits: nothing is delivered out of it */
+	SEAI_TOLD_CREATED = 2,
+	SEAI_TOLD_DESTROYING = 3, /* the event waits: it stays mapped */
+	SEAI_TOLD_DESTROYED = 4,
+};
+
 struct seai_attached {
 	uint64_t owner_id;
 	uint32_t arena_id;
@@ -41,6 +50,10 @@ struct seai_attached {
 	_Atomic(struct seai_conn *) owner; /* NULL when the owner is dead: nothing is given back then */
 	struct seai_provider *providers;
 	uint32_t n_providers, n_providers_max;
+	uint32_t told_state; /* enum seai_told_state: see wire/events.h */
+	bool is_region;
+	uint64_t user_flags;
+	char name[32];
 	uint32_t
 		n_pins; /* of its references, those of the resolver: it stays mapped for them, and nobody waits for their end */
 };

@@ -135,6 +135,8 @@ int sea_heap_trim(struct sea_heap *heap, uint64_t n_bytes_keep)
 	if (seai_session_is_forked(heap->session))
 		return -EPERM;
 	seai_lock_take(&heap->session->books);
+	/* What holders have released is free, whether anybody looked or not. */
+	heap->session->hooks->drain(heap->session);
 	if (!heap->flushed)
 		seai_heap_flush(heap);
 	for (arena = heap->arenas; arena && heap->n_bytes_backed - heap->n_bytes_retired > n_bytes_keep; arena = next) {

@@ -62,6 +62,8 @@ struct sea_session {
 	struct sea_frame *frames; /* frame objects kept for reuse, with their arrays */
 	uint32_t n_frames;
 	uint32_t next_arena_id;
+	_Atomic bool is_showing;     /* somebody has subscribed to memory that comes and goes */
+	_Atomic bool has_new_arenas; /* of which a subscriber was not told yet */
 	struct seai_arena **
 		arenas; /* all own arenas that are not gone, by slot = arena_id % n_arena_slots; chained by linear probing */
 	uint32_t n_arena_slots;

@@ -17,6 +17,7 @@
 #include "base/point.h"
 #include "memory/heap.h"
 #include "memory/message.h"
+#include "wire/events.h"
 #include "wire/link.h"
 #include "wire/records.h"
 #include "wire/resolver.h"
@@ -181,6 +182,10 @@ void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control 
 		attached->next = wire->attached[bucket];
 		wire->attached[bucket] = attached;
 		wire->n_attached++;
+		attached->is_region = control->arena.flags & SEAI_ARENA_IS_REGION;
+		attached->user_flags = control->arena.user_flags;
+		memcpy(attached->name, control->arena.name, sizeof(attached->name));
+		seai_events_on_attached(wire, attached);
 	}
 	if (conn->peer_id == owner_id)
 		attachment_drop_false(wire, attached);
@@ -508,6 +513,10 @@ void seai_attachment_reap(struct seai_wire *wire)
 			at = &attached->next;
 			continue;
 		}
+		if (!n_holds && !seai_events_may_unmap(wire, attached)) {
+			at = &attached->next;
+			continue;
+		}
 		*at = attached->next;
 		if (n_holds) {
 			attached->next = wire->pinned;
@@ -595,7 +604,7 @@ bool seai_attachment_retire_own(struct seai_wire *wire)
 
 		/* Milliseconds for large arenas: without locks. */
 		SEAI_POINT("retire: told, no lease yet");
-		if (seai_arena_try_destroy(retired)) {
+		if (seai_events_may_destroy(wire, retired) && seai_arena_try_destroy(retired)) {
 			seai_note_release(session); /* the quota has room again */
 		} else {
 			retired->next = kept;

@@ -16,6 +16,7 @@
 #include "base/kernel.h"
 #include "base/point.h"
 #include "memory/message.h"
+#include "wire/events.h"
 #include "wire/link.h"
 #include "wire/records.h"
 #include "wire/resolver.h"
@@ -283,6 +284,7 @@ static void conn_on_hello(struct seai_conn *conn, const struct seai_control *con
 		(void)seai_control_try_send(conn, &wake, NULL, 0);
 	}
 	wire->targets_dirty = true;
+	seai_events_on_peer(conn);
 	seai_wire_poke(wire);
 	seai_log(session, SEA_LOG_DEBUG, "peer %016llx %s is here", (unsigned long long)conn->peer_id, conn->peer_name);
 }
@@ -314,6 +316,7 @@ static void conn_dispatch(struct seai_conn *conn, struct seai_control *control, 
 	case SEAI_CONTROL_RETIRE: seai_attachment_on_retire(conn, control); break;
 	case SEAI_CONTROL_FORGET: seai_attachment_on_forget(conn, control); break;
 	case SEAI_CONTROL_RESEND: seai_attachment_on_resend(conn, control); break;
+	case SEAI_CONTROL_SUBSCRIBE: seai_events_on_subscribe(conn); break;
 	case SEAI_CONTROL_ASK: seai_resolver_on_ask(conn, control); break;
 	case SEAI_CONTROL_ANSWER: seai_resolver_on_answer(conn, control); break;
 	case SEAI_CONTROL_WAKE:

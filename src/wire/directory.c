@@ -387,3 +387,22 @@ int seai_directory_connect(struct seai_wire *wire, const char *file_name)
 		return -errno;
 	return seai_take_fd(&fd);
 }
+
+size_t seai_directory_list(const struct seai_wire *wire, uint64_t *ids, size_t n_max)
+{
+	int fd = openat(wire->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	size_t n = 0;
+
+	if (!dir) {
+		seai_close(fd);
+		return 0;
+	}
+	while (n < n_max && (entry = readdir(dir)))
+		if (directory_parse_process(entry->d_name, &ids[n]) && strcmp(entry->d_name + 18, ".sock") == 0 &&
+		    ids[n] != wire->session->id)
+			n++;
+	closedir(dir);
+	return n;
+}

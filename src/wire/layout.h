@@ -131,12 +131,13 @@ enum seai_control_type {
 	SEAI_CONTROL_READY = 9,     /* done, or that owner is dead */
 	SEAI_CONTROL_SETTLE = 10,   /* how far did that dead forwarder's ring to you get? */
 	SEAI_CONTROL_SETTLED = 11,
-	SEAI_CONTROL_WAKE = 12,   /* there are records */
-	SEAI_CONTROL_RETIRE = 13, /* nobody holds anything in that arena of mine: unmap it */
-	SEAI_CONTROL_FORGET = 14, /* I shall not send descriptors of that dead owner's arena any more */
-	SEAI_CONTROL_RESEND = 15, /* the arena's descriptor did not arrive: send it again */
-	SEAI_CONTROL_ASK = 16,    /* show me that arena of yours, and perhaps hold that block for me */
-	SEAI_CONTROL_ANSWER = 17, /* done (the arena came before this), or why not */
+	SEAI_CONTROL_WAKE = 12,      /* there are records */
+	SEAI_CONTROL_RETIRE = 13,    /* nobody holds anything in that arena of mine: unmap it */
+	SEAI_CONTROL_FORGET = 14,    /* I shall not send descriptors of that dead owner's arena any more */
+	SEAI_CONTROL_RESEND = 15,    /* the arena's descriptor did not arrive: send it again */
+	SEAI_CONTROL_ASK = 16,       /* show me that arena of yours, and perhaps hold that block for me */
+	SEAI_CONTROL_ANSWER = 17,    /* done (the arena came before this), or why not */
+	SEAI_CONTROL_SUBSCRIBE = 18, /* show me all arenas of yours, and those that come */
 };
 
 #define SEAI_CONTROL_MAGIC 0x5ea1a7e5u
@@ -174,7 +175,9 @@ struct seai_control {
 		struct {
 			uint64_t owner_id;
 			uint32_t arena_id;
-			uint32_t reserved;
+			uint32_t flags; /* of an ARENA: SEAI_ARENA_IS_ */
+			uint64_t user_flags;
+			char name[32];
 		} arena; /* ARENA, RETIRE, FORGET, RESEND; INTRODUCE, READY */
 		struct {
 			uint64_t request_id;
@@ -194,6 +197,9 @@ struct seai_control {
 };
 static_assert(sizeof(struct seai_control) == 144, "layout");
 static_assert(offsetof(struct seai_control, hello) == 8, "layout");
+
+/* ARENA: it is a region; user_flags and name are its. */
+#define SEAI_ARENA_IS_REGION 1u
 
 /* ASK: one hold more of the block for the asker. */
 #define SEAI_ASK_HOLD 1u

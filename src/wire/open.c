@@ -16,6 +16,7 @@
 #include "memory/heap-state.h"
 #include "memory/meta.h"
 #include "memory/region.h"
+#include "wire/events.h"
 #include "wire/fork.h"
 #include "wire/link.h"
 #include "wire/records.h"
@@ -135,6 +136,7 @@ static void open_free_wire(struct seai_wire *wire)
 		seai_attached_free(wire->pinned);
 		wire->pinned = next;
 	}
+	seai_events_free(wire);
 	seai_resolver_free(wire);
 	while (wire->ghosts && !is_child) {
 		struct seai_attached *next = wire->ghosts->next;

@@ -20,6 +20,7 @@
 #include "memory/heap.h"
 #include "memory/message.h"
 #include "memory/region.h"
+#include "wire/events.h"
 #include "wire/link.h"
 #include "wire/records.h"
 #include "wire/wire.h"
@@ -96,6 +97,7 @@ static void service_read_inotify(struct seai_wire *wire)
 	while (read(wire->inotify_fd, events, sizeof(events)) > 0)
 		;
 	wire->targets_dirty = true;
+	seai_events_look_around(wire);
 }
 
 static bool service_has_unconnected(const struct seai_wire *wire)
@@ -239,6 +241,7 @@ static int64_t service_work(struct seai_wire *wire, int64_t *retry_ns)
 	/* Huge pages by collapsing, away from the data path. */
 	while (seai_session_collapse_next(session))
 		;
+	seai_events_run(wire);
 	seai_done_run_callback(session);
 	seai_regions_run_callbacks(session);
 	if (soon)

@@ -58,7 +58,11 @@ static int lookup_slowly(struct seai_link *link, struct seai_lookup *lookup, uin
 		seai_conn_read(link->conn);
 		attached = seai_attachment_find(wire, link->conn, owner_id, arena_id);
 	}
-	if (!attached && link->conn->state == SEAI_CONN_OPEN) {
+	if (attached && attached->told_state == SEAI_TOLD_CREATING) {
+		/* Whoever subscribed to memory that comes is to know it first. */
+		attached = NULL;
+		r = -EAGAIN;
+	} else if (!attached && link->conn->state == SEAI_CONN_OPEN) {
 		/* Who has the control lock may be walking over the links, which reading can free; it comes again after the peer's CLOSE. */
 		if (lookup->has_control || link->conn->has_lost_arena)
 			r = -EMFILE;

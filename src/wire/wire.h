@@ -91,6 +91,8 @@ struct seai_conn {
 	bool is_doomed;      /* to be ended by the service loop */
 	bool is_reading;     /* seai_conn_read() is at it */
 	bool is_refused;     /* because of what it sent: nothing more is read of it */
+	bool wants_arenas;   /* it has subscribed to our memory */
+	bool is_subscribed;  /* we have to its */
 	bool has_lost_arena; /* one that it sent could not be taken: it may be asked for it again */
 	char peer_name[32];
 	struct seai_record_writer writer;
@@ -174,6 +176,8 @@ struct seai_wire {
 	struct seai_lock finished_lock; /* guards that list alone; nothing is taken under it */
 
 	_Atomic(struct seai_resolver_table *) resolved; /* see resolver.c */
+	struct seai_events *events;                     /* of the subscriber of this process; NULL: none */
+	bool must_show;                                 /* a peer has subscribed */
 	struct seai_request *requests;                  /* questions to owners that are not answered yet */
 	uint32_t n_requests;
 	uint64_t last_request_id;
@@ -277,5 +281,7 @@ void seai_directory_unbind(struct seai_wire *wire, const char *name);
 /* The process a name leads to: its identity; 0: nobody. */
 uint64_t seai_directory_resolve(struct seai_wire *wire, const char *name);
 int seai_directory_connect(struct seai_wire *wire, const char *file_name);
+/* Identities of the processes of the session whose sockets are there, living or not, this one left out. How many, at most n_max. */
+size_t seai_directory_list(const struct seai_wire *wire, uint64_t *ids, size_t n_max);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "memory/meta.h"
@@ -443,9 +444,11 @@ TEST(stopped, "a stopped owner costs its asker no more than the time given, and 
 	struct sea_session *session = peers_open();
 	struct sea_message *held;
 	struct sea_resolved resolved;
+	int status;
 
 	test_step_wait(&exposed->ready);
 	CHECK_SYS(kill(pid, SIGSTOP));
+	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid); /* stopping takes a moment */
 	CHECK_ERR(sea_meta_resolve(session, &exposed->metas[0], 0, &resolved), -EAGAIN);
 	CHECK_ERR(sea_meta_resolve(session, &exposed->metas[0], PEERS_SHORT_NS, &resolved), -ETIMEDOUT);
 	CHECK_ERR(sea_meta_hold(session, &exposed->metas[0], PEERS_SHORT_NS, &held), -ETIMEDOUT);

@@ -268,7 +268,7 @@ TEST(full, "where the owner reads nothing, releases wait in order, and grants ar
 	struct owner owner;
 	struct party holder;
 	struct seai_record records[2];
-	struct seai_records_group group = { &holder.conn, records, 2 };
+	struct seai_records_group group = { .owner = &holder.conn, .records = records, .n_records = 2 };
 
 	meet(&owner, &holder);
 	owner_give(&owner, 0, N);
@@ -324,8 +324,10 @@ TEST(groups, "records to several owners are written to all of them or to none")
 	}
 	/* Only the first owner reads. */
 	for (;;) {
-		struct seai_records_group groups[2] = { { &holders[0].conn, &records[0], 1 },
-			                                { &holders[1].conn, &records[1], 1 } };
+		struct seai_records_group groups[2] = {
+			{ .owner = &holders[0].conn, .records = &records[0], .n_records = 1 },
+			{ .owner = &holders[1].conn, .records = &records[1], .n_records = 1 }
+		};
 		int r = seai_records_write_groups(groups, 2);
 
 		while (owner_drain(&owners[0]))
