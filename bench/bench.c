@@ -40,6 +40,8 @@ static const struct {
 	{ "crowd", "16 processes on two cores; what idle ones cost", bench_crowd },
 	{ "resolve", "names of parts: found, checked, a million of them", bench_resolve },
 	{ "region", "messages over user-managed memory, and the release callback", bench_region },
+	{ "fragmentation", "64 MiB asked for among blocks of all sizes that come and go", bench_fragmentation },
+	{ "attach", "joining a session whose peer has 64 GiB", bench_attach },
 };
 #define N_BENCHES (sizeof benches / sizeof *benches)
 
@@ -72,8 +74,8 @@ static void print_help(void)
 static void print_list(void)
 {
 	for (size_t i = 0; i < N_BENCHES; i++)
-		printf("%-10s %s\n", benches[i].name, benches[i].text);
-	puts("all        every one of them\n\nsealane bench --help lists the options.");
+		printf("%-13s %s\n", benches[i].name, benches[i].text);
+	puts("all           every one of them\n\nsealane bench --help lists the options.");
 }
 
 static void on_signal(int number)

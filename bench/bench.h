@@ -89,7 +89,7 @@ struct bench_turn {
 	double p50_ns;
 	double p99_ns;
 	double quantiles[BENCH_N_QUANTILES]; /* ns, at bench_quantile_shares */
-	double extra[4];
+	double extra[8];
 };
 
 /** Memory that all sides of a job share, for the start line and for credits that the transport under test does not know. */
@@ -318,6 +318,8 @@ int bench_forward(void);
 int bench_crowd(void);
 int bench_resolve(void);
 int bench_region(void);
+int bench_fragmentation(void);
+int bench_attach(void);
 
 /** Entry of the sub-command. */
 int bench_main(int argc, char **argv);

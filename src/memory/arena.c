@@ -514,7 +514,7 @@ void seai_arena_destroy(struct seai_arena *arena)
 	arena->payload_fd = seai_close(arena->payload_fd);
 	seai_lock_take(books);
 	seai_arena_detach(arena);
-	if (heap && heap->is_freed && !heap->arenas)
+	if (heap && heap->is_freed && !heap->arenas && !heap->n_busy)
 		seai_heap_destroy(heap);
 	seai_lock_release(books);
 	seai_arena_fini(arena);
@@ -522,6 +522,13 @@ void seai_arena_destroy(struct seai_arena *arena)
 
 bool seai_arena_try_destroy(struct seai_arena *arena)
 {
+	bool is_busy;
+
+	seai_lock_take(&arena->session->books);
+	is_busy = arena->n_busy != 0;
+	seai_lock_release(&arena->session->books);
+	if (is_busy)
+		return false;
 	if (arena->announced && arena->leasable) {
 		/* Our own readers would be in the way: the descriptor for others, and the mapping of a frozen frame. */
 		arena->ro_fd = seai_close(arena->ro_fd);

@@ -117,7 +117,7 @@ void seai_heap_destroy(struct sea_heap *heap)
 
 	while (heap->arenas) {
 		struct seai_arena *arena = heap->arenas;
-		bool others = arena->queued || arena->busy;
+		bool others = arena->queued || arena->n_busy;
 
 		if (arena->queued) {
 			/* It stays in the session's table until it is gone. */
@@ -151,7 +151,7 @@ struct sea_heap *sea_heap_free(struct sea_heap *heap)
 	heap->is_freed = true;
 	for (struct seai_arena *arena = heap->arenas; arena; arena = arena->heap_next)
 		seai_arena_retire(arena);
-	if (!heap->arenas)
+	if (!heap->arenas && !heap->n_busy)
 		seai_heap_destroy(heap);
 	return NULL;
 }

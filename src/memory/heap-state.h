@@ -31,6 +31,8 @@ struct sea_heap {
 	uint32_t n_direct; /* so many runs more are not kept on a list when they are released */
 	bool flushed;      /* nothing was released since the free lists were last emptied */
 	bool is_freed;     /* by its user: it goes with its last arena */
+	bool wants_punch;  /* more lies idle than should: the service thread is to punch holes */
+	uint32_t n_busy;   /* so many work on it without the lock: its struct stays */
 	bool no_collapse;  /* the kernel refused to collapse */
 
 	struct sea_region *region; /* whose memory it is; NULL: an ordinary heap */
@@ -78,6 +80,15 @@ void seai_heap_flush(struct sea_heap *heap);
  * saw at once, others by retiring them; none if that would not be enough. 0 when there is room now, else -EAGAIN.
  */
 int seai_heap_make_room(struct sea_heap *heap, uint64_t n_bytes, const struct seai_arena *keep);
+
+/*
+ * Gives up to n_bytes of free memory of a shared heap back to the kernel, by holes in its files. Returns how much. The books lock
+ * must not be held. 0 in a sealed heap: there the kernel refuses.
+ */
+uint64_t seai_heap_punch(struct sea_heap *heap, uint64_t n_bytes);
+
+/* After memory was taken from the kernel: asks the service thread to punch when a shared heap keeps too much idle. */
+void seai_heap_look_at_idle(struct sea_heap *heap);
 
 /* Where a run could be. */
 struct seai_place {

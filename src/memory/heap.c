@@ -52,6 +52,7 @@ static int heap_back_slab(struct sea_heap *heap, struct seai_arena *arena, uint6
 	n_done = seai_pages_populate(arena, first, n_chunks);
 	n_missing = seai_chunks_set_backed(arena, first, n_done);
 	seai_heap_account(heap, arena, (int64_t)(n_missing * SEAI_CHUNK_N_BYTES));
+	seai_heap_look_at_idle(heap);
 	if (heap->pages == SEA_PAGES_COLLAPSE) {
 		arena->wants_collapse = true;
 		heap->session->hooks->poke(heap->session);
@@ -273,6 +274,8 @@ int seai_block_back(struct seai_block *block, uint64_t n_bytes)
 	n_new = seai_chunks_set_backed(arena, first, n_done);
 	if (n_new != n_asked)
 		seai_heap_account(heap, arena, -(int64_t)((n_asked - n_new) * SEAI_CHUNK_N_BYTES));
+	if (n_new)
+		seai_heap_look_at_idle(heap);
 	if (heap->pages == SEA_PAGES_COLLAPSE && n_new && !arena->immutable) {
 		arena->wants_collapse = true;
 		arena->session->hooks->poke(arena->session);

@@ -81,6 +81,16 @@ static int allocate_back(struct sea_session *session, struct seai_block **blocks
 	return n_backed ? n_backed : error;
 }
 
+/*
+ * At the quota of a shared heap: free memory that lies in the wrong place goes back to the kernel, so that it can be had in the
+ * right one. Returns whether to try again. Books lock not held.
+ */
+static bool allocate_make_holes(struct sea_heap *heap, uint64_t n_bytes)
+{
+	/* For the head of a new arena, and the ends of the units, besides. */
+	return seai_heap_punch(heap, n_bytes + 2 * heap->unit_n_bytes + heap->head_n_bytes) > 0;
+}
+
 /* What one waiting call keeps between its tries. */
 struct waiting {
 	struct sea_heap *heap;
@@ -140,6 +150,8 @@ int seai_back_wait(struct seai_block *block, uint64_t n_bytes, int64_t timeout_n
 			}
 			r = seai_block_back(block, n_bytes);
 		}
+		if (r == -EAGAIN && allocate_make_holes(waiting.heap, n_bytes - block->n_backed))
+			r = seai_block_back(block, n_bytes);
 		if (r != -EAGAIN)
 			return r;
 		r = waiting_sleep(&waiting);
@@ -167,6 +179,10 @@ int seai_allocate_wait(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignme
 			r = allocate_back(session, blocks, r, n_bytes);
 		if (r != -EAGAIN)
 			return r;
+		if (allocate_make_holes(heap, kind == SEAI_ALLOCATE_GROWING && n_bytes > SEAI_CHUNK_N_BYTES ? SEAI_CHUNK_N_BYTES : n_bytes)) {
+			r = 0;
+			continue;
+		}
 		r = waiting_sleep(&waiting);
 	} while (r == 0);
 	return r;

@@ -236,6 +236,8 @@ static int64_t service_work(struct seai_wire *wire, int64_t *retry_ns)
 		soon |= wire->dying != NULL || has_dying ||
 		        atomic_load_explicit(&wire->has_stuck, memory_order_relaxed);
 	}
+	while (seai_session_punch_next(session))
+		;
 	/* Huge pages by collapsing, away from the data path. */
 	while (seai_session_collapse_next(session))
 		;
