@@ -45,7 +45,7 @@ enum sea_protection {
 struct sea_heap_options {
 	/** Most bytes to take from the kernel. 0: half of the smaller of available memory and cgroup limit. */
 	uint64_t quota_n_bytes;
-	/** Size of an arena in bytes, a power of two from 2 MiB to 256 MiB. 0: quota/16 within those. */
+	/** Size of an arena in bytes, a power of two from 2 MiB to 256 MiB. 0: quota/64 within those. */
 	uint64_t arena_n_bytes;
 	/** Pages to ask for. */
 	enum sea_pages pages;
@@ -70,7 +70,17 @@ struct sea_heap_stats {
 	uint64_t n_arenas_retired; /**< arenas waiting for their last reader */
 	uint64_t n_bytes_huge;     /**< of n_bytes_backed, in huge pages (as last looked at by this call) */
 	uint64_t n_waits;          /**< allocations that had to wait for a release */
-	uint64_t reserved[7];      /**< 0 */
+	uint64_t n_bytes_free;     /**< of the quota, not in blocks that somebody holds. Since 0.2 */
+	/** The largest block that could be had now, without waiting: out of free memory, or new from the kernel within the quota. Since 0.2. */
+	uint64_t n_bytes_largest_free;
+	uint64_t reserved[5]; /**< 0 */
+};
+
+/** What one process holds of a heap. A block that several hold counts for each. */
+struct sea_heap_holder {
+	uint64_t id;       /**< its identity in the session: sea_session_id() */
+	uint64_t n_blocks; /**< blocks that it holds, messages on their way to it included */
+	uint64_t n_bytes;  /**< their size, rounded up to their size class */
 };
 
 /**
@@ -96,8 +106,18 @@ struct sea_heap *sea_heap_free(struct sea_heap *heap);
 int sea_heap_get_stats(struct sea_heap *heap, struct sea_heap_stats *ret_stats);
 
 /**
- * Gives memory back to the kernel: arenas in which nobody holds anything are
- * retired; they are gone when their last reader has unmapped them, within milliseconds.
+ * Tells which processes hold how much of a heap, this one included; the largest first. Looks at every block.
+ *
+ * @param ret_holders receives up to n_max lines; owned by the caller
+ * @param n_max lines that there is room for; holders beyond are left out
+ * @return how many lines were filled in; -EPERM in a forked child; -EINVAL n_max is above 2^31-1. Any thread. Since 0.2.
+ */
+int sea_heap_get_holders(struct sea_heap *heap, struct sea_heap_holder *ret_holders, size_t n_max);
+
+/**
+ * Gives memory back to the kernel. Arenas in which nobody holds anything are
+ * retired; they are gone when their last reader has unmapped them, within milliseconds. In a shared heap
+ * whatever is free goes at once, in arenas that are in use as well.
  *
  * @param n_bytes_keep stop when no more than this would stay backed
  * @return 0; -EPERM in a forked child. Since 0.1.

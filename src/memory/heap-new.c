@@ -11,12 +11,12 @@
 #define HEAP_ARENA_MAX_N_BYTES ((uint64_t)256 << 20)
 #define HEAP_FLAGS (SEA_HEAP_PREFAULT | SEA_HEAP_MLOCK | SEA_HEAP_NUMA)
 
-/* The largest power of two that is not above the quota's sixteenth, within the limits. */
+/* The largest power of two that is not above a sixty-fourth of the quota, within the limits: what is given up in one piece should be small. */
 static uint64_t heap_arena_n_bytes(uint64_t quota)
 {
 	uint64_t n_bytes = HEAP_ARENA_MIN_N_BYTES;
 
-	while (n_bytes < HEAP_ARENA_MAX_N_BYTES && n_bytes * 2 <= quota / 16)
+	while (n_bytes < HEAP_ARENA_MAX_N_BYTES && n_bytes * 2 <= quota / 64)
 		n_bytes *= 2;
 	return n_bytes;
 }
@@ -191,6 +191,8 @@ int sea_heap_get_stats(struct sea_heap *heap, struct sea_heap_stats *ret_stats)
 	stats.n_arenas = heap->n_arenas;
 	stats.n_arenas_retired = heap->n_arenas_retired;
 	stats.n_waits = heap->n_waits;
+	stats.n_bytes_free = heap->quota > heap->n_bytes_used ? heap->quota - heap->n_bytes_used : 0;
+	stats.n_bytes_largest_free = seai_heap_largest_free(heap);
 	if (heap->pages == SEA_PAGES_HUGETLB)
 		stats.n_bytes_huge = heap->n_bytes_backed;
 	look = heap->pages == SEA_PAGES_THP || heap->pages == SEA_PAGES_COLLAPSE;

@@ -15,9 +15,9 @@
 
 /* Ranges of one pass: each costs a system call, all of them one turn of the lock. */
 #define PUNCH_N_RANGES 64u
-/* Steady churn keeps an eighth of what is used besides for reuse, and may grow to nearly twice that before it is cut back. */
-#define PUNCH_KEEP_SHARE 8u
-#define PUNCH_START_SHARE 5u
+/* Steady churn keeps a tenth of what is used besides for reuse, and may grow to a sixth before it is cut back. */
+#define PUNCH_KEEP_SHARE 10u
+#define PUNCH_START_SHARE 6u
 /* Below this it is not worth a system call. */
 #define PUNCH_LEAST_N_BYTES ((uint64_t)4 << 20)
 

@@ -131,6 +131,7 @@ void seai_arena_retire(struct seai_arena *arena)
 int sea_heap_trim(struct sea_heap *heap, uint64_t n_bytes_keep)
 {
 	struct seai_arena *arena, *next;
+	uint64_t n_bytes;
 
 	if (seai_session_is_forked(heap->session))
 		return -EPERM;
@@ -142,6 +143,9 @@ int sea_heap_trim(struct sea_heap *heap, uint64_t n_bytes_keep)
 		if (arena_is_idle(arena))
 			seai_arena_retire(arena);
 	}
+	n_bytes = heap->n_bytes_backed - heap->n_bytes_retired;
 	seai_lock_release(&heap->session->books);
+	if (n_bytes > n_bytes_keep)
+		seai_heap_punch(heap, n_bytes - n_bytes_keep);
 	return 0;
 }

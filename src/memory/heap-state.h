@@ -90,6 +90,9 @@ uint64_t seai_heap_punch(struct sea_heap *heap, uint64_t n_bytes);
 /* After memory was taken from the kernel: asks the service thread to punch when a shared heap keeps too much idle. */
 void seai_heap_look_at_idle(struct sea_heap *heap);
 
+/* The largest block that could be had now without waiting for others, in bytes. */
+uint64_t seai_heap_largest_free(const struct sea_heap *heap);
+
 /* Where a run could be. */
 struct seai_place {
 	struct seai_arena *arena;
@@ -105,11 +108,29 @@ struct seai_wish {
 	uint64_t alignment;
 	bool slab;
 	bool large;     /* gets an arena of its own, if there is room for one */
+	bool apart;     /* must leave nothing behind but an arena of its own, if that is possible: see seai_heap_is_apart() */
 	bool busy_only; /* not in wholly free arenas: they are to be given up for it */
 };
 
 /* Finds where to put a run, and makes room for it. Nothing is taken yet. 0; -EAGAIN; -E2BIG; errors of seai_arena_new(). */
 int seai_heap_place(struct sea_heap *heap, const struct seai_wish *wish, struct seai_place *ret_place);
+
+/* Part of the quota from which on a block is set apart in a crowded heap, and what that is at least, in units of backing. */
+#define SEAI_HEAP_APART_SHARE 512u
+#define SEAI_HEAP_APART_LEAST_UNITS 8u
+
+/* Well over half of a sealed heap is in use: from here on its holes decide what fits, and arenas are given up in one piece only. */
+static inline bool seai_heap_is_crowded(const struct sea_heap *heap)
+{
+	return heap->protection == SEA_PROTECTION_SEALED && heap->n_bytes_used > heap->quota / 16 * 9;
+}
+
+/* Whether a block of that size gets an arena of its own now. What it leaves behind is then whole: it can be given up. */
+static inline bool seai_heap_is_apart(const struct sea_heap *heap, uint64_t n_bytes)
+{
+	return n_bytes >= heap->quota / SEAI_HEAP_APART_SHARE &&
+	       n_bytes >= SEAI_HEAP_APART_LEAST_UNITS * heap->unit_n_bytes && seai_heap_is_crowded(heap);
+}
 
 /* To whole units of backing. */
 static inline uint64_t seai_heap_round_up(const struct sea_heap *heap, uint64_t n_bytes)

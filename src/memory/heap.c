@@ -84,7 +84,8 @@ static int heap_carve(struct sea_heap *heap, unsigned size_class, uint64_t n_byt
 		                  .n_now = slab ? 1 : heap_n_chunks(n_bytes_now),
 		                  .alignment = seai_class_alignment_chunks(size_class),
 		                  .slab = slab,
-		                  .large = !slab && n_bytes > heap->arena_n_bytes / 2 };
+		                  .large = !slab && n_bytes > heap->arena_n_bytes / 2,
+		                  .apart = seai_heap_is_apart(heap, n_bytes) };
 	struct seai_place place = { 0 };
 	int r = heap_prepare(heap, &wish, n_blocks, &place);
 
