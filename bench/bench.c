@@ -64,6 +64,7 @@ static void print_help(void)
 	     "  --full        timeframe: pbpb32 with parts of full size (1.7 GB a frame) instead of a tenth\n"
 	     "  --subset P%   forward: only the part in which P per cent of the parts go on\n"
 	     "  --peers LIST  of zmq,nng,iceoryx; or none (all that this build has)\n"
+	     "  --transport T memfd (sealed heaps, the default) or shmem (shared heaps)\n"
 	     "  --hugepages   fills the pool of 2 MiB pages for the run (needs root) and empties it afterwards\n"
 	     "  --help        this text\n"
 	     "\n"
@@ -174,6 +175,7 @@ static int parse_options(int argc, char **argv)
 		{ "mix", required_argument, NULL, 'm' },   { "pages", required_argument, NULL, 'p' },
 		{ "full", no_argument, NULL, 'f' },        { "subset", required_argument, NULL, 'b' },
 		{ "peers", required_argument, NULL, 'e' }, { "hugepages", no_argument, NULL, 'g' },
+		{ "transport", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
 	};
 	char *end;
@@ -237,6 +239,12 @@ static int parse_options(int argc, char **argv)
 			break;
 		case 'e': bench_config.peers = optarg; break;
 		case 'g': bench_config.hugepages = true; break;
+		case 't':
+			if (strcmp(optarg, "memfd") != 0 && strcmp(optarg, "shmem") != 0)
+				return wrong_option("--transport", optarg, "not memfd or shmem");
+			bench_config.protection = strcmp(optarg, "shmem") == 0 ? SEA_PROTECTION_SHARED
+			                                                       : SEA_PROTECTION_SEALED;
+			break;
 		case 'h': print_help(); exit(0);
 		default: return 2;
 		}

@@ -38,6 +38,7 @@ struct bench_config {
 	const char *pages;     /* NULL: all */
 	const char *only;      /* NULL: all; else the cases whose name contains this */
 	const char *peers;     /* NULL: all; "none" */
+	enum sea_protection protection; /* of every heap of ours, unless the bench says otherwise */
 	const char *directory; /* where sockets and configurations of this run live */
 	double subset;         /* 0: not asked for; else the share of parts that `forward` passes on */
 };

@@ -20,7 +20,7 @@ struct bench_sealane *bench_sealane_new(struct bench_job *job, uint64_t n_bytes)
 {
 	struct bench_sealane *sealane = calloc(1, sizeof *sealane);
 	const struct sea_session_options session_options = { .runtime_dir = bench_config.directory };
-	struct sea_heap_options heap_options = { .pages = job->pages };
+	struct sea_heap_options heap_options = { .pages = job->pages, .protection = bench_config.protection };
 	struct sea_heap_stats stats;
 	int r;
 

@@ -161,6 +161,7 @@ static int arena_back_head(struct seai_arena *arena, uint64_t n_bytes)
 	if (n_bytes <= arena->n_bytes_head)
 		return 0;
 	more = n_bytes - arena->n_bytes_head;
+	seai_heap_want(arena->heap, more);
 	if (more > seai_heap_room(arena->heap))
 		return -EAGAIN;
 	r = seai_arena_populate(arena, arena->n_bytes_head, more);
@@ -310,6 +311,7 @@ static int arena_prefault(struct seai_arena *arena)
 
 	if (!arena->hugetlb && (!(heap->flags & SEA_HEAP_PREFAULT) || arena->immutable))
 		return 0;
+	seai_heap_want(heap, n_chunks * SEAI_CHUNK_N_BYTES);
 	if (n_chunks > seai_heap_room(heap) / SEAI_CHUNK_N_BYTES) {
 		if (arena->hugetlb)
 			return -EAGAIN;
@@ -479,6 +481,7 @@ void seai_arena_detach(struct seai_arena *arena)
 	}
 	arena->retired = arena->is_odd = true;
 	heap->n_bytes_backed -= arena->n_backed_bytes;
+	heap->session->n_bytes_backed -= arena->n_backed_bytes;
 	arena->heap = NULL;
 }
 

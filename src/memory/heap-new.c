@@ -43,6 +43,9 @@ static int heap_check_options(const struct sea_heap_options *options)
 static int heap_set_options(struct sea_heap *heap, const struct sea_heap_options *options)
 {
 	heap->quota = options->quota_n_bytes ? options->quota_n_bytes : seai_default_quota();
+	/* What can never be had is said so. */
+	if (heap->session->quota && heap->quota > heap->session->quota)
+		heap->quota = heap->session->quota;
 	heap->arena_n_bytes = options->arena_n_bytes ? options->arena_n_bytes : heap_arena_n_bytes(heap->quota);
 	heap->pages = options->pages;
 	heap->flags = options->flags;

@@ -180,6 +180,7 @@ static int heap_place_apart(struct sea_heap *heap, const struct seai_wish *wish,
 		*ret_place = place;
 		return 0;
 	}
+	seai_heap_want(heap, grow);
 	r = seai_heap_make_room(heap, grow, NULL);
 	if (r == 0)
 		r = heap_grow(heap, wish, ret_place);
@@ -211,6 +212,7 @@ int seai_heap_place(struct sea_heap *heap, const struct seai_wish *wish, struct 
 		*ret_place = place;
 		return 0;
 	}
+	seai_heap_want(heap, heap_cost_of_new(heap, wish) + heap->unit_n_bytes);
 	/* Take no new memory while more lies idle, in the lists of other classes, than is in use. */
 	if (heap->flushed || heap->n_bytes_backed <= 2 * heap->n_bytes_used + heap->arena_n_bytes) {
 		if (place.arena && !(wish->large && !place.arena->dedicated) &&

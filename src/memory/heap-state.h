@@ -50,7 +50,25 @@ struct sea_heap {
 
 static inline uint64_t seai_heap_room(const struct sea_heap *heap)
 {
-	return heap->quota > heap->n_bytes_backed ? heap->quota - heap->n_bytes_backed : 0;
+	const struct sea_session *session = heap->session;
+	uint64_t room = heap->quota > heap->n_bytes_backed ? heap->quota - heap->n_bytes_backed : 0;
+
+	if (session->quota && (session->n_bytes_reserved < session->n_bytes_backed ||
+	                       session->n_bytes_reserved - session->n_bytes_backed < room))
+		room = session->n_bytes_reserved < session->n_bytes_backed
+		               ? 0
+		               : session->n_bytes_reserved - session->n_bytes_backed;
+	return room;
+}
+
+/* Before n_bytes of new memory are looked for: where there is a session quota, tries to have so much of it reserved. */
+static inline void seai_heap_want(struct sea_heap *heap, uint64_t n_bytes)
+{
+	struct sea_session *session = heap->session;
+
+	if (session->quota && session->n_bytes_backed + n_bytes > session->n_bytes_reserved &&
+	    heap->n_bytes_backed + n_bytes <= heap->quota)
+		session->hooks->reserve(session, session->n_bytes_backed + n_bytes);
 }
 
 /* A block is handed out: no holds but one of this process. */

@@ -7,6 +7,9 @@
 #include "memory/heap-state.h"
 #include "memory/message.h"
 
+/* How often who waits at a session quota looks whether other processes gave something back. */
+#define WAIT_LOOK_AGAIN_NS (4 * SEAI_NS_PER_MS)
+
 void seai_note_release(struct sea_session *session)
 {
 	/* release: pairs with the acquire of those who wait; what was freed is seen under the books lock anyway */
@@ -111,6 +114,19 @@ static void waiting_end(struct waiting *waiting)
 		seai_waiting_end(waiting->heap->session);
 }
 
+/* Sleeps until a release here. At a session quota it may be another process that gives back, and that does not ring: looks again. */
+static int waiting_look_again(const struct waiting *waiting)
+{
+	struct sea_session *session = waiting->heap->session;
+	int64_t until_ns = session->quota ? seai_deadline(WAIT_LOOK_AGAIN_NS) : waiting->deadline_ns;
+	int r;
+
+	if (!session->quota || (waiting->deadline_ns >= 0 && waiting->deadline_ns <= until_ns))
+		return seai_wait_for_release(session, waiting->epoch, waiting->deadline_ns);
+	r = seai_wait_for_release(session, waiting->epoch, until_ns);
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
 /*
  * After a try that failed: the first time, makes itself known as one who waits, so that from the next try on every release
  * counts; then asks holders to ring and sleeps. 0: try again; else an error.
@@ -132,7 +148,7 @@ static int waiting_sleep(struct waiting *waiting)
 		waiting->heap->n_waits++;
 		session->hooks->arm(session);
 	}
-	return seai_wait_for_release(session, waiting->epoch, waiting->deadline_ns);
+	return waiting_look_again(waiting);
 }
 
 int seai_back_wait(struct seai_block *block, uint64_t n_bytes, int64_t timeout_ns)

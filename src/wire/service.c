@@ -238,6 +238,7 @@ static int64_t service_work(struct seai_wire *wire, int64_t *retry_ns)
 	}
 	while (seai_session_punch_next(session))
 		;
+	seai_quota_give_back(wire);
 	/* Huge pages by collapsing, away from the data path. */
 	while (seai_session_collapse_next(session))
 		;
