@@ -38,7 +38,8 @@ struct bench_config {
 	const char *pages;     /* NULL: all */
 	const char *only;      /* NULL: all; else the cases whose name contains this */
 	const char *peers;     /* NULL: all; "none" */
-	enum sea_protection protection; /* of every heap of ours, unless the bench says otherwise */
+	struct sea_shm_options shm;     /* FairMQ's options: of every session and heap of ours */
+	enum sea_protection protection; /* of every heap of ours, as they say */
 	const char *directory; /* where sockets and configurations of this run live */
 	double subset;         /* 0: not asked for; else the share of parts that `forward` passes on */
 };

@@ -55,8 +55,14 @@ struct sea_heap_options {
 	uint32_t numa_node;
 	/** Who may write. */
 	enum sea_protection protection;
+	/** For people and monitors: 1 to 63 bytes, copied. NULL: none. Since 0.2. */
+	const char *name;
+	/** A number that tells the heaps of a process apart, as FairMQ's segments. Since 0.2. */
+	uint32_t segment_id;
 	/** Must be 0. */
-	uint64_t reserved[8];
+	uint32_t reserved_32;
+	/** Must be 0. */
+	uint64_t reserved[6];
 };
 
 /** State of a heap. */
@@ -101,6 +107,12 @@ int sea_heap_new(struct sea_heap **ret_heap, struct sea_session *session, const 
  * @return NULL. No message or frame of this heap may be held by this process. Since 0.1.
  */
 struct sea_heap *sea_heap_free(struct sea_heap *heap);
+
+/** The name that the heap was given, or an empty one. Borrowed, valid until the heap is freed. Any thread. Since 0.2. */
+const char *sea_heap_name(const struct sea_heap *heap);
+
+/** The segment id that the heap was given; 0 for the session's own. Any thread. Since 0.2. */
+uint32_t sea_heap_segment_id(const struct sea_heap *heap);
 
 /** Fills in the state. @return 0; -EPERM in a forked child. Since 0.1. */
 int sea_heap_get_stats(struct sea_heap *heap, struct sea_heap_stats *ret_stats);

@@ -2,6 +2,7 @@
 /* Heaps as the user sees them: options checked, made, looked at, freed. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/kernel.h"
@@ -35,6 +36,8 @@ static int heap_check_options(const struct sea_heap_options *options)
 		return -EINVAL;
 	if (options->numa_node && !(options->flags & SEA_HEAP_NUMA))
 		return -EINVAL;
+	if (options->reserved_32 || (options->name && (!options->name[0] || strlen(options->name) >= SEAI_HEAP_NAME_N_BYTES)))
+		return -EINVAL;
 	if (options->quota_n_bytes > SEAI_CLASS_RUN_MAX_N_BYTES)
 		return -EINVAL;
 	return seai_pages_check(options->pages, options->flags, options->numa_node);
@@ -51,6 +54,9 @@ static int heap_set_options(struct sea_heap *heap, const struct sea_heap_options
 	heap->flags = options->flags;
 	heap->protection = options->protection;
 	heap->numa_node = options->numa_node;
+	heap->segment_id = options->segment_id;
+	if (options->name)
+		strcpy(heap->name, options->name);
 	heap->unit_n_bytes = SEAI_CHUNK_N_BYTES;
 	heap->head_n_bytes = seai_page_n_bytes();
 	if (heap->pages == SEA_PAGES_HUGETLB)
@@ -157,6 +163,16 @@ struct sea_heap *sea_heap_free(struct sea_heap *heap)
 	if (!heap->arenas && !heap->n_busy)
 		seai_heap_destroy(heap);
 	return NULL;
+}
+
+const char *sea_heap_name(const struct sea_heap *heap)
+{
+	return heap->name;
+}
+
+uint32_t sea_heap_segment_id(const struct sea_heap *heap)
+{
+	return heap->segment_id;
 }
 
 /* The address ranges of a heap's arenas; NULL when there are none or no memory. */

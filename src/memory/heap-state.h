@@ -10,6 +10,8 @@
 #include "memory/session.h"
 #include "memory/size-class.h"
 
+#define SEAI_HEAP_NAME_N_BYTES 64u
+
 struct sea_heap {
 	struct sea_session *session;
 	uint64_t quota;
@@ -21,6 +23,8 @@ struct sea_heap {
 	enum sea_protection protection;
 	uint32_t flags;
 	uint32_t numa_node;
+	uint32_t segment_id;
+	char name[SEAI_HEAP_NAME_N_BYTES];
 
 	uint64_t n_bytes_backed;  /* taken from the kernel, retired arenas included */
 	uint64_t n_bytes_retired; /* of these, in retired arenas: they will come back */
