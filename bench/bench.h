@@ -33,15 +33,15 @@ struct bench_config {
 	FILE *lines; /* the same as --json, beside what is printed */
 	unsigned n_rounds;
 	int cpus[2];
-	double seconds;        /* what one turn should take */
-	const char *mix;       /* NULL: all */
-	const char *pages;     /* NULL: all */
-	const char *only;      /* NULL: all; else the cases whose name contains this */
-	const char *peers;     /* NULL: all; "none" */
+	double seconds;                 /* what one turn should take */
+	const char *mix;                /* NULL: all */
+	const char *pages;              /* NULL: all */
+	const char *only;               /* NULL: all; else the cases whose name contains this */
+	const char *peers;              /* NULL: all; "none" */
 	struct sea_shm_options shm;     /* FairMQ's options: of every session and heap of ours */
 	enum sea_protection protection; /* of every heap of ours, as they say */
-	const char *directory; /* where sockets and configurations of this run live */
-	double subset;         /* 0: not asked for; else the share of parts that `forward` passes on */
+	const char *directory;          /* where sockets and configurations of this run live */
+	double subset;                  /* 0: not asked for; else the share of parts that `forward` passes on */
 };
 extern struct bench_config bench_config;
 /** Set by SIGINT and SIGTERM. */

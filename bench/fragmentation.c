@@ -62,7 +62,7 @@ struct churn {
 };
 
 /* job->variant: per cent of the quota that live, and whether the heap is shared. */
-#define VARIANT(percent, shared) ((percent) * 2 + (shared))
+#define VARIANT(percent, shared) ((percent)*2 + (shared))
 
 static uint64_t random_next(uint64_t *state)
 {
@@ -76,8 +76,7 @@ static uint64_t random_size(uint64_t *state)
 {
 	const double unit = (double)(random_next(state) >> 11) / (double)(UINT64_C(1) << 53);
 
-	return (uint64_t)exp2(log2((double)SIZE_LEAST) +
-	                      unit * (log2((double)SIZE_MOST) - log2((double)SIZE_LEAST)));
+	return (uint64_t)exp2(log2((double)SIZE_LEAST) + unit * (log2((double)SIZE_MOST) - log2((double)SIZE_LEAST)));
 }
 
 static double faults_so_far(void)
@@ -151,7 +150,11 @@ static void road_close(struct bench_job *job, int side)
 }
 
 static const struct bench_road road_fragmentation = {
-	.name = "sealane", .prepare = road_prepare, .finish = road_finish, .open = road_open, .close = road_close,
+	.name = "sealane",
+	.prepare = road_prepare,
+	.finish = road_finish,
+	.open = road_open,
+	.close = road_close,
 };
 
 /* The second process: holds what it is sent until it is told to give it back. */
@@ -308,8 +311,8 @@ static int fragmentation_case(int percent, bool shared, double failed_at_most)
 		/* Nothing at all is asked by a bound just above it. */
 		row.value_at_most = failed_at_most > 0 ? failed_at_most : 1e-9;
 		bench_row_extra(&row, "probes", extra_sum(job, EXTRA_PROBES));
-		bench_row_extra(&row, "not_at_once_%", 100 * extra_sum(job, EXTRA_LATE) /
-		                                               fmax(1, extra_sum(job, EXTRA_PROBES)));
+		bench_row_extra(&row, "not_at_once_%",
+		                100 * extra_sum(job, EXTRA_LATE) / fmax(1, extra_sum(job, EXTRA_PROBES)));
 		bench_row_extra(&row, "allocations", n_allocations);
 		bench_row_extra(&row, "refused_%", 100 * extra_sum(job, EXTRA_REFUSED) / n_allocations);
 		bench_row_extra(&row, "faults_per_allocation", extra_sum(job, EXTRA_FAULTS) / n_allocations);

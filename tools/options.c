@@ -155,7 +155,8 @@ int options_next(struct options *options)
 		}
 	}
 	letters[n_letters] = '\0';
-	longs[options->shm ? options_add_shm(specs, n, longs, n) : n] = (struct option){ "help", no_argument, NULL, ID_HELP };
+	longs[options->shm ? options_add_shm(specs, n, longs, n) : n] = (struct option){ "help", no_argument, NULL,
+		                                                                         ID_HELP };
 
 	found = getopt_long(options->argc, options->argv, letters, longs, NULL);
 	options->value = optarg;
@@ -171,8 +172,9 @@ int options_next(struct options *options)
 	default: break;
 	}
 	if (found >= ID_SHM)
-		return options_take_shm(options, sea_shm_option_name((size_t)(found - ID_SHM))) < 0 ? -1
-		                                                                                   : options_next(options);
+		return options_take_shm(options, sea_shm_option_name((size_t)(found - ID_SHM))) < 0
+		               ? -1
+		               : options_next(options);
 	for (size_t i = 0; i < n; i++) {
 		if (found == ID_BASE + (int)i || (specs[i].letter && found == specs[i].letter)) {
 			options->current = &specs[i];

@@ -27,20 +27,20 @@ struct sea_heap_options;
 
 /** What was said by options. All zero: nothing was. Set by sea_shm_option_set(); read it as you like. */
 struct sea_shm_options {
-	uint64_t segment_n_bytes;          /**< shm-segment-size; 0: the default */
-	uint64_t session_quota_n_bytes;    /**< session-quota; 0: none */
-	int64_t bad_alloc_max_attempts;    /**< -1: for ever; 0 is the same as 1 */
+	uint64_t segment_n_bytes;              /**< shm-segment-size; 0: the default */
+	uint64_t session_quota_n_bytes;        /**< session-quota; 0: none */
+	int64_t bad_alloc_max_attempts;        /**< -1: for ever; 0 is the same as 1 */
 	int64_t bad_alloc_attempt_interval_ms; /**< 0: 50 */
-	uint32_t segment_id;               /**< shm-segment-id */
-	uint32_t heap_flags;               /**< SEA_HEAP_ bits */
-	uint32_t never_fails;              /**< 1: shm-throw-bad-alloc false */
-	uint32_t transport;                /**< enum sea_transport, as the option transport says */
-	uint32_t as;                       /**< shm-as: 0 not given, else 1 + enum sea_transport */
-	uint32_t reserved_32;              /**< 0 */
-	char session[65];                  /**< session, or made of shmid; empty: not given */
-	char shmid[40];                    /**< made of shmid: it wins over session; empty: not given */
-	char segment_name[64];             /**< shm-segment-name; empty: not given */
-	uint64_t reserved[8];              /**< 0 */
+	uint32_t segment_id;                   /**< shm-segment-id */
+	uint32_t heap_flags;                   /**< SEA_HEAP_ bits */
+	uint32_t never_fails;                  /**< 1: shm-throw-bad-alloc false */
+	uint32_t transport;                    /**< enum sea_transport, as the option transport says */
+	uint32_t as;                           /**< shm-as: 0 not given, else 1 + enum sea_transport */
+	uint32_t reserved_32;                  /**< 0 */
+	char session[65];                      /**< session, or made of shmid; empty: not given */
+	char shmid[40];                        /**< made of shmid: it wins over session; empty: not given */
+	char segment_name[64];                 /**< shm-segment-name; empty: not given */
+	uint64_t reserved[8];                  /**< 0 */
 };
 
 /**

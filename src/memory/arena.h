@@ -53,7 +53,7 @@ struct seai_arena {
 	bool frozen;   /* immutable, and not writable here any more either */
 	bool queued;   /* on the session's list of retired arenas, or taken off it by the service thread */
 	bool wants_collapse;
-	uint32_t n_busy; /* so many work on its pages without the lock: do not destroy */
+	uint32_t n_busy;       /* so many work on its pages without the lock: do not destroy */
 	uint64_t n_bytes_head; /* backed from the start of the arena: head and generations */
 	uint64_t n_chunks_free;
 	uint16_t *slab_n_free;    /* per chunk, all 0 outside of seai_heap_flush(); NULL in an arena without slabs */

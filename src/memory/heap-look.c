@@ -26,7 +26,8 @@ static void look_add_free_runs(const struct sea_heap *heap, const struct seai_ar
 		for (const struct seai_block *block = heap->classes[size_class].free; block; block = block->next) {
 			uint64_t first = block->offset / SEAI_CHUNK_N_BYTES;
 
-			for (uint64_t i = 0; block->arena == arena && i < heap->classes[size_class].n_bytes / SEAI_CHUNK_N_BYTES; i++)
+			for (uint64_t i = 0;
+			     block->arena == arena && i < heap->classes[size_class].n_bytes / SEAI_CHUNK_N_BYTES; i++)
 				used[(first + i) / 64] &= ~((uint64_t)1 << ((first + i) % 64));
 		}
 }

@@ -36,7 +36,8 @@ static int heap_check_options(const struct sea_heap_options *options)
 		return -EINVAL;
 	if (options->numa_node && !(options->flags & SEA_HEAP_NUMA))
 		return -EINVAL;
-	if (options->reserved_32 || (options->name && (!options->name[0] || strlen(options->name) >= SEAI_HEAP_NAME_N_BYTES)))
+	if (options->reserved_32 ||
+	    (options->name && (!options->name[0] || strlen(options->name) >= SEAI_HEAP_NAME_N_BYTES)))
 		return -EINVAL;
 	if (options->quota_n_bytes > SEAI_CLASS_RUN_MAX_N_BYTES)
 		return -EINVAL;

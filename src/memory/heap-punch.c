@@ -123,7 +123,8 @@ void seai_heap_look_at_idle(struct sea_heap *heap)
 
 	/* Memory that was prefaulted or locked was asked for: only a trim gives it back, or the want of it. */
 	if (heap->protection != SEA_PROTECTION_SHARED || heap->flags & (SEA_HEAP_PREFAULT | SEA_HEAP_MLOCK) ||
-	    heap->wants_punch || heap->n_bytes_backed - heap->n_bytes_retired <= used + used / PUNCH_START_SHARE + PUNCH_LEAST_N_BYTES)
+	    heap->wants_punch ||
+	    heap->n_bytes_backed - heap->n_bytes_retired <= used + used / PUNCH_START_SHARE + PUNCH_LEAST_N_BYTES)
 		return;
 	heap->wants_punch = true;
 	heap->session->hooks->poke(heap->session);
@@ -142,7 +143,8 @@ bool seai_session_punch_next(struct sea_session *session)
 		if (!heap)
 			return false;
 		heap->wants_punch = false;
-		if (heap->n_bytes_backed - heap->n_bytes_retired > heap->n_bytes_used + heap->n_bytes_used / PUNCH_KEEP_SHARE)
+		if (heap->n_bytes_backed - heap->n_bytes_retired >
+		    heap->n_bytes_used + heap->n_bytes_used / PUNCH_KEEP_SHARE)
 			n_bytes = heap->n_bytes_backed - heap->n_bytes_retired - heap->n_bytes_used -
 			          heap->n_bytes_used / PUNCH_KEEP_SHARE;
 		/* Whoever frees the heap meanwhile finds it busy, and leaves it to us. */

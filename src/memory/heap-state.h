@@ -129,8 +129,8 @@ struct seai_wish {
 	uint64_t n_now; /* chunks from its start that must be possible to back within the quota */
 	uint64_t alignment;
 	bool slab;
-	bool large;     /* gets an arena of its own, if there is room for one */
-	bool apart;     /* must leave nothing behind but an arena of its own, if that is possible: see seai_heap_is_apart() */
+	bool large; /* gets an arena of its own, if there is room for one */
+	bool apart; /* must leave nothing behind but an arena of its own, if that is possible: see seai_heap_is_apart() */
 	bool busy_only; /* not in wholly free arenas: they are to be given up for it */
 };
 

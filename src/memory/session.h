@@ -48,7 +48,7 @@ struct sea_session {
 	const struct seai_session_hooks *hooks;
 	struct seai_wire *wire;
 
-	struct seai_lock books; /* guards all below but the atomics */
+	struct seai_lock books;    /* guards all below but the atomics */
 	uint64_t quota;            /* of all processes of the session together; 0: none. Does not change */
 	uint64_t n_bytes_reserved; /* of it, for this process */
 	uint64_t n_bytes_backed;   /* by all its heaps */

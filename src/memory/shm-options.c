@@ -42,7 +42,8 @@ static int say(struct said *said, int r, const char *format, ...)
 
 static int read_flag(const char *value, bool *ret_flag, struct said *said)
 {
-	if (strcmp(value, "1") == 0 || strcmp(value, "true") == 0 || strcmp(value, "on") == 0 || strcmp(value, "yes") == 0)
+	if (strcmp(value, "1") == 0 || strcmp(value, "true") == 0 || strcmp(value, "on") == 0 ||
+	    strcmp(value, "yes") == 0)
 		*ret_flag = true;
 	else if (strcmp(value, "0") == 0 || strcmp(value, "false") == 0 || strcmp(value, "off") == 0 ||
 	         strcmp(value, "no") == 0)
@@ -141,7 +142,9 @@ static int set_mlock_on_creation(struct sea_shm_options *options, const char *va
 
 static int set_zero(struct sea_shm_options *options, const char *value, struct said *said)
 {
-	(void)say(said, 0, "memory is zero when it comes from the kernel, which it does ahead now; a block is not zeroed when it is used again");
+	(void)say(
+		said, 0,
+		"memory is zero when it comes from the kernel, which it does ahead now; a block is not zeroed when it is used again");
 	return set_heap_flags(options, value, SEA_HEAP_PREFAULT, said);
 }
 
@@ -188,7 +191,9 @@ static int set_monitor(struct sea_shm_options *options, const char *value, struc
 	int r = read_flag(value, &flag, said);
 
 	(void)options;
-	return r < 0 ? r : say(said, 1, "no effect: no monitor is needed to clean up; `sealane monitor` shows a session at any time");
+	return r < 0 ? r
+	             : say(said, 1,
+	                   "no effect: no monitor is needed to clean up; `sealane monitor` shows a session at any time");
 }
 
 static int set_no_cleanup(struct sea_shm_options *options, const char *value, struct said *said)
@@ -197,7 +202,9 @@ static int set_no_cleanup(struct sea_shm_options *options, const char *value, st
 	int r = read_flag(value, &flag, said);
 
 	(void)options;
-	return r < 0 ? r : say(said, 1, "no effect: memory lives as long as somebody holds it, and leaves no names to clean up");
+	return r < 0 ? r
+	             : say(said, 1,
+	                   "no effect: memory lives as long as somebody holds it, and leaves no names to clean up");
 }
 
 static int set_shmid(struct sea_shm_options *options, const char *value, struct said *said)

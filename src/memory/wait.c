@@ -195,7 +195,9 @@ int seai_allocate_wait(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignme
 			r = allocate_back(session, blocks, r, n_bytes);
 		if (r != -EAGAIN)
 			return r;
-		if (allocate_make_holes(heap, kind == SEAI_ALLOCATE_GROWING && n_bytes > SEAI_CHUNK_N_BYTES ? SEAI_CHUNK_N_BYTES : n_bytes)) {
+		if (allocate_make_holes(heap, kind == SEAI_ALLOCATE_GROWING && n_bytes > SEAI_CHUNK_N_BYTES
+		                                      ? SEAI_CHUNK_N_BYTES
+		                                      : n_bytes)) {
 			r = 0;
 			continue;
 		}

@@ -15,10 +15,9 @@
 
 static struct sea_heap *shared_heap(struct fixture *fixture, uint64_t quota, uint32_t flags)
 {
-	struct sea_heap_options options = { .quota_n_bytes = quota,
-		                            .arena_n_bytes = 8 * MIB,
-		                            .protection = SEA_PROTECTION_SHARED,
-		                            .flags = flags };
+	struct sea_heap_options options = {
+		.quota_n_bytes = quota, .arena_n_bytes = 8 * MIB, .protection = SEA_PROTECTION_SHARED, .flags = flags
+	};
 	struct sea_heap *heap;
 
 	CHECK_OK(sea_heap_new(&heap, &fixture->session, &options));
@@ -105,7 +104,8 @@ TEST(trim, "trimming a shared heap leaves just what is in use")
 	fixture_fini(&fixture);
 }
 
-TEST(steady, "a warm shared heap is not asked to give back what it uses again, one that keeps too much is, and then stays below 1.25")
+TEST(steady,
+     "a warm shared heap is not asked to give back what it uses again, one that keeps too much is, and then stays below 1.25")
 {
 	struct seai_block *live[64];
 	struct fixture fixture;

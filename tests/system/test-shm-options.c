@@ -282,7 +282,8 @@ TEST(metadata, "shm-metadata-msg-size has no effect and says so: a queue of one 
 	close_user(&user);
 }
 
-TEST(allocation, "shm-allocation: FairMQ's two have no effect and say so, others are refused by a line that names those")
+TEST(allocation,
+     "shm-allocation: FairMQ's two have no effect and say so, others are refused by a line that names those")
 {
 	struct user user = { 0 };
 
@@ -450,11 +451,12 @@ TEST(command, "the command takes FairMQ's options and says which have no effect"
 {
 	char line[1024];
 
-	snprintf(line, sizeof(line),
-	         "%s demo --quick --no-kill --quiet --size 16M --shm-segment-size 256M --transport shmem --shm-allocation "
-	         "rbtree_best_fit 2>%s/said >/dev/null && grep -q 'no effect' %s/said && "
-	         "! %s send x --shm-allocation buddy 2>%s/said && grep -q 'rbtree_best_fit' %s/said; r=$?; rm -f %s/said; exit $r",
-	         test_command(), test_runtime_dir(), test_runtime_dir(), test_command(), test_runtime_dir(),
-	         test_runtime_dir(), test_runtime_dir());
+	snprintf(
+		line, sizeof(line),
+		"%s demo --quick --no-kill --quiet --size 16M --shm-segment-size 256M --transport shmem --shm-allocation "
+		"rbtree_best_fit 2>%s/said >/dev/null && grep -q 'no effect' %s/said && "
+		"! %s send x --shm-allocation buddy 2>%s/said && grep -q 'rbtree_best_fit' %s/said; r=$?; rm -f %s/said; exit $r",
+		test_command(), test_runtime_dir(), test_runtime_dir(), test_command(), test_runtime_dir(),
+		test_runtime_dir(), test_runtime_dir());
 	CHECK_EQ(system(line), 0);
 }
