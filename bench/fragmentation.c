@@ -269,7 +269,7 @@ static double extra_sum(const struct bench_job *job, int which)
 	double sum = 0;
 
 	for (unsigned i = 0; i < job->n_rounds; i++)
-		sum += job->turns[i * (unsigned)job->n_sides].extra[which];
+		sum += job->turns[(size_t)i * (unsigned)job->n_sides].extra[which];
 	return sum;
 }
 
@@ -278,7 +278,7 @@ static double extra_max(const struct bench_job *job, int which)
 	double max = 0;
 
 	for (unsigned i = 0; i < job->n_rounds; i++)
-		max = fmax(max, job->turns[i * (unsigned)job->n_sides].extra[which]);
+		max = fmax(max, job->turns[(size_t)i * (unsigned)job->n_sides].extra[which]);
 	return max;
 }
 
