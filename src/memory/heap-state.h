@@ -24,6 +24,7 @@ struct sea_heap {
 	uint32_t flags;
 	uint32_t numa_node;
 	uint32_t segment_id;
+	bool of_options; /* made by sea_shm_options_get_heap(), which finds it again */
 	char name[SEAI_HEAP_NAME_N_BYTES];
 
 	uint64_t n_bytes_backed;  /* taken from the kernel, retired arenas included */

@@ -337,6 +337,7 @@ int sea_shm_options_get_heap(const struct sea_shm_options *options, struct sea_s
 {
 	struct sea_heap_options heap_options = { 0 };
 	struct sea_heap *heap;
+	int r;
 
 	if (seai_session_is_forked(session))
 		return -EPERM;
@@ -345,7 +346,7 @@ int sea_shm_options_get_heap(const struct sea_shm_options *options, struct sea_s
 		SEAI_LOCKED(&session->books, books);
 		(void)books;
 		for (heap = session->heaps; heap; heap = heap->next)
-			if (!heap->is_freed && heap->segment_id == options->segment_id && heap != session->default_heap)
+			if (!heap->is_freed && heap->of_options && heap->segment_id == options->segment_id)
 				break;
 		if (!heap && !options->segment_id && !options->segment_name[0] && !options->heap_flags)
 			heap = session->default_heap;
@@ -354,7 +355,12 @@ int sea_shm_options_get_heap(const struct sea_shm_options *options, struct sea_s
 		*ret_heap = heap;
 		return 0;
 	}
-	return sea_heap_new(ret_heap, session, &heap_options);
+	r = sea_heap_new(&heap, session, &heap_options);
+	if (r < 0)
+		return r;
+	heap->of_options = true;
+	*ret_heap = heap;
+	return 0;
 }
 
 int64_t sea_shm_options_timeout_ns(const struct sea_shm_options *options)

@@ -100,9 +100,13 @@ TEST(id, "shm-segment-id chooses which of several heaps a process allocates from
 {
 	struct user user = { 0 }, other;
 	struct sea_message *message;
+	struct sea_heap *own;
 
 	CHECK_ERR(set(&user, "shm-segment-id", "65536"), -EINVAL);
 	open_user(&user);
+	/* One of the program's own is not what an option chose. */
+	CHECK_OK(sea_heap_new(&own, user.session, NULL));
+	CHECK_OK(sea_shm_options_get_heap(&user.options, user.session, &user.heap));
 	CHECK_EQ((uintptr_t)user.heap, (uintptr_t)sea_session_heap(user.session));
 	other = user;
 	CHECK_EQ(set(&other, "shm-segment-id", "1"), 0);
