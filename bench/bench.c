@@ -22,6 +22,10 @@
 /* 4 GiB: three large frames of ours and of the plain mapping, in whole arenas. */
 #define HUGEPAGES_WANTED 2048
 
+/* With FairMQ's, which getopt_long() gives back as one. */
+#define OPTIONS_N_MAX 64u
+#define OPTION_SHM 1000
+
 struct bench_config bench_config;
 _Atomic int bench_interrupted;
 
@@ -40,6 +44,8 @@ static const struct {
 	{ "crowd", "16 processes on two cores; what idle ones cost", bench_crowd },
 	{ "resolve", "names of parts: found, checked, a million of them", bench_resolve },
 	{ "region", "messages over user-managed memory, and the release callback", bench_region },
+	{ "fragmentation", "64 MiB asked for among blocks of all sizes that come and go", bench_fragmentation },
+	{ "attach", "joining a session whose peer has 64 GiB", bench_attach },
 };
 #define N_BENCHES (sizeof benches / sizeof *benches)
 
@@ -62,6 +68,8 @@ static void print_help(void)
 	     "  --full        timeframe: pbpb32 with parts of full size (1.7 GB a frame) instead of a tenth\n"
 	     "  --subset P%   forward: only the part in which P per cent of the parts go on\n"
 	     "  --peers LIST  of zmq,nng,iceoryx; or none (all that this build has)\n"
+	     "  --transport T memfd (sealed heaps, the default) or shmem (shared heaps); FairMQ's other options\n"
+	     "                for shared memory are taken as well\n"
 	     "  --hugepages   fills the pool of 2 MiB pages for the run (needs root) and empties it afterwards\n"
 	     "  --help        this text\n"
 	     "\n"
@@ -72,8 +80,8 @@ static void print_help(void)
 static void print_list(void)
 {
 	for (size_t i = 0; i < N_BENCHES; i++)
-		printf("%-10s %s\n", benches[i].name, benches[i].text);
-	puts("all        every one of them\n\nsealane bench --help lists the options.");
+		printf("%-13s %s\n", benches[i].name, benches[i].text);
+	puts("all           every one of them\n\nsealane bench --help lists the options.");
 }
 
 static void on_signal(int number)
@@ -162,9 +170,20 @@ static int open_out(const char *folder)
 	return open_csv("--out", path);
 }
 
+/* One of FairMQ's options. */
+static int shm_option(const char *name, const char *value)
+{
+	char text[256];
+	const int r = sea_shm_option_set(&bench_config.shm, name, value, text, sizeof text);
+
+	if (r >= 0 && text[0] != '\0')
+		fprintf(stderr, "sealane bench: --%s: %s\n", name, text);
+	return r < 0 ? wrong_option(name, value, text) : 0;
+}
+
 static int parse_options(int argc, char **argv)
 {
-	static const struct option options[] = {
+	struct option options[OPTIONS_N_MAX] = {
 		{ "json", no_argument, NULL, 'j' },        { "csv", required_argument, NULL, 'c' },
 		{ "out", required_argument, NULL, 'o' },   { "quick", no_argument, NULL, 'q' },
 		{ "runs", required_argument, NULL, 'r' },  { "seconds", required_argument, NULL, 's' },
@@ -174,11 +193,17 @@ static int parse_options(int argc, char **argv)
 		{ "peers", required_argument, NULL, 'e' }, { "hugepages", no_argument, NULL, 'g' },
 		{ "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
 	};
+	struct sea_heap_options heap = { 0 };
 	char *end;
-	int option, result;
+	int option, result, at = 0;
+	size_t n_options = 0;
 
+	while (options[n_options].name != NULL)
+		n_options++;
+	for (size_t i = 0; sea_shm_option_name(i) != NULL && n_options + 1 < OPTIONS_N_MAX; i++)
+		options[n_options++] = (struct option){ sea_shm_option_name(i), required_argument, NULL, OPTION_SHM };
 	optind = 1;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "h", options, &at)) != -1) {
 		switch (option) {
 		case 'j': bench_config.json = true; break;
 		case 'c':
@@ -235,10 +260,17 @@ static int parse_options(int argc, char **argv)
 			break;
 		case 'e': bench_config.peers = optarg; break;
 		case 'g': bench_config.hugepages = true; break;
+		case OPTION_SHM:
+			result = shm_option(options[at].name, optarg);
+			if (result != 0)
+				return result;
+			break;
 		case 'h': print_help(); exit(0);
 		default: return 2;
 		}
 	}
+	sea_shm_options_apply(&bench_config.shm, NULL, &heap);
+	bench_config.protection = heap.protection;
 	return 0;
 }
 

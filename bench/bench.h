@@ -33,13 +33,15 @@ struct bench_config {
 	FILE *lines; /* the same as --json, beside what is printed */
 	unsigned n_rounds;
 	int cpus[2];
-	double seconds;        /* what one turn should take */
-	const char *mix;       /* NULL: all */
-	const char *pages;     /* NULL: all */
-	const char *only;      /* NULL: all; else the cases whose name contains this */
-	const char *peers;     /* NULL: all; "none" */
-	const char *directory; /* where sockets and configurations of this run live */
-	double subset;         /* 0: not asked for; else the share of parts that `forward` passes on */
+	double seconds;                 /* what one turn should take */
+	const char *mix;                /* NULL: all */
+	const char *pages;              /* NULL: all */
+	const char *only;               /* NULL: all; else the cases whose name contains this */
+	const char *peers;              /* NULL: all; "none" */
+	struct sea_shm_options shm;     /* FairMQ's options: of every session and heap of ours */
+	enum sea_protection protection; /* of every heap of ours, as they say */
+	const char *directory;          /* where sockets and configurations of this run live */
+	double subset;                  /* 0: not asked for; else the share of parts that `forward` passes on */
 };
 extern struct bench_config bench_config;
 /** Set by SIGINT and SIGTERM. */
@@ -89,7 +91,7 @@ struct bench_turn {
 	double p50_ns;
 	double p99_ns;
 	double quantiles[BENCH_N_QUANTILES]; /* ns, at bench_quantile_shares */
-	double extra[4];
+	double extra[8];
 };
 
 /** Memory that all sides of a job share, for the start line and for credits that the transport under test does not know. */
@@ -318,6 +320,8 @@ int bench_forward(void);
 int bench_crowd(void);
 int bench_resolve(void);
 int bench_region(void);
+int bench_fragmentation(void);
+int bench_attach(void);
 
 /** Entry of the sub-command. */
 int bench_main(int argc, char **argv);

@@ -19,13 +19,14 @@
 struct bench_sealane *bench_sealane_new(struct bench_job *job, uint64_t n_bytes)
 {
 	struct bench_sealane *sealane = calloc(1, sizeof *sealane);
-	const struct sea_session_options session_options = { .runtime_dir = bench_config.directory };
+	struct sea_session_options session_options = { .runtime_dir = bench_config.directory };
 	struct sea_heap_options heap_options = { .pages = job->pages };
 	struct sea_heap_stats stats;
 	int r;
 
 	bench_check(sealane != NULL, "no memory");
 	job->state = sealane;
+	sea_shm_options_apply(&bench_config.shm, &session_options, &heap_options);
 	r = sea_session_open(&sealane->session, &session_options);
 	bench_check(r == 0, "sea_session_open: %s", sea_error_text(r));
 	r = sea_heap_new(&sealane->heap, sealane->session, &heap_options);

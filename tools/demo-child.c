@@ -73,6 +73,8 @@ int demo_child_open(struct demo_child *child, const struct demo_plan *plan, stru
 		return demo_fail(child, "cannot set a signal handler: %s", strerror(errno));
 	/* Touched now, so that counting page faults makes none. */
 	memset(child->faults, 0, (plan->n_timeframes + 1) * sizeof(*child->faults));
+	sea_shm_options_apply(&plan->shm, &options, NULL);
+	options.name = plan->session;
 	r = sea_session_open(&child->session, &options);
 	if (r < 0)
 		return demo_fail(child, "cannot open session %s: %s", plan->session, sea_error_text(r));

@@ -287,6 +287,7 @@ static int heap_make(struct reader *reader)
 	struct sea_heap_stats stats;
 	int r = sea_heap_get_stats(sea_session_heap(reader->child.session), &stats);
 
+	sea_shm_options_apply(&reader->child.plan->shm, NULL, &options);
 	if (r == 0 && stats.quota_n_bytes < options.quota_n_bytes)
 		options.quota_n_bytes = stats.quota_n_bytes;
 	if (options.quota_n_bytes < 4 * ARENA_N_BYTES)

@@ -175,6 +175,7 @@ static int settings_read(struct options *options, int argc, char **argv, struct 
 	int id;
 
 	options_init(options, &page, argc, argv);
+	options->shm = &plan->shm;
 	while ((id = options_next(options)) > 0)
 		if (option_take(options, id, settings, plan) < 0)
 			return -1;

@@ -40,6 +40,7 @@ struct demo_plan {
 	uint64_t quota_n_bytes; /* of the reader */
 	uint32_t part_n_bytes_min, part_n_bytes_max;
 	unsigned n_processors;
+	struct sea_shm_options shm;
 	uint64_t n_timeframes;
 	uint64_t n_parts;         /* of files, in all timeframes */
 	uint64_t n_bytes;         /* of those parts */

@@ -18,6 +18,9 @@
 /* Beyond every letter, below every number that getopt_long() gives back for long options. */
 #define ID_BASE 1000
 #define ID_HELP 999
+/* FairMQ's options follow those of the command. */
+#define ID_SHM (ID_BASE + OPTIONS_N_MAX)
+#define SHM_N_MAX 32
 
 static size_t specs_count(const struct option_spec *specs)
 {
@@ -60,6 +63,8 @@ static void options_help(const struct options *options)
 		terminal_wrap(stdout, 31, spec->help);
 	}
 	printf("%-30s this text\n", "  -h, --help");
+	if (options->shm)
+		printf("\nFairMQ's options for shared memory are taken as well, from --shm-segment-size to --session-quota.\n");
 	if (page->epilogue)
 		printf("\n%s", page->epilogue);
 	printf("\nMore in the manual: man sealane-%s\n", page->command);
@@ -102,11 +107,40 @@ static int options_unknown(struct options *options)
 	return options_wrong(options, "unknown option %s", name);
 }
 
+/* One of FairMQ's options. 0, or -1 when it is wrong. */
+static int options_take_shm(struct options *options, const char *name)
+{
+	char text[256];
+	int r = sea_shm_option_set(options->shm, name, options->value, text, sizeof(text));
+
+	if (r < 0)
+		return options_wrong(options, "--%s: %s", name, text);
+	if (text[0])
+		fprintf(stderr, "sealane %s: --%s: %s\n", options->page->command, name, text);
+	return 0;
+}
+
+/* Adds FairMQ's options, but those that the command has itself. Returns how many there are now. */
+static size_t options_add_shm(const struct option_spec *specs, size_t n_specs, struct option *longs, size_t n)
+{
+	const char *name;
+
+	for (size_t i = 0; i < SHM_N_MAX && (name = sea_shm_option_name(i)); i++) {
+		bool has_own = false;
+
+		for (size_t k = 0; k < n_specs; k++)
+			has_own |= strcmp(specs[k].name, name) == 0;
+		if (!has_own)
+			longs[n++] = (struct option){ name, required_argument, NULL, ID_SHM + (int)i };
+	}
+	return n;
+}
+
 int options_next(struct options *options)
 {
 	const struct option_spec *specs = options->page->specs;
 	size_t n = specs_count(specs);
-	struct option longs[OPTIONS_N_MAX + 2] = { 0 };
+	struct option longs[OPTIONS_N_MAX + SHM_N_MAX + 2] = { 0 };
 	char letters[2 * OPTIONS_N_MAX + 8] = ":h"; /* a leading colon tells a missing value from an unknown option */
 	size_t n_letters = strlen(letters);
 	int found;
@@ -121,7 +155,8 @@ int options_next(struct options *options)
 		}
 	}
 	letters[n_letters] = '\0';
-	longs[n] = (struct option){ "help", no_argument, NULL, ID_HELP };
+	longs[options->shm ? options_add_shm(specs, n, longs, n) : n] = (struct option){ "help", no_argument, NULL,
+		                                                                         ID_HELP };
 
 	found = getopt_long(options->argc, options->argv, letters, longs, NULL);
 	options->value = optarg;
@@ -136,6 +171,10 @@ int options_next(struct options *options)
 	case ':': return options_wrong(options, "option %s needs a value", options->argv[optind - 1]);
 	default: break;
 	}
+	if (found >= ID_SHM)
+		return options_take_shm(options, sea_shm_option_name((size_t)(found - ID_SHM))) < 0
+		               ? -1
+		               : options_next(options);
 	for (size_t i = 0; i < n; i++) {
 		if (found == ID_BASE + (int)i || (specs[i].letter && found == specs[i].letter)) {
 			options->current = &specs[i];

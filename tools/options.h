@@ -32,6 +32,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sealane/shm-options.h>
+
 /* Most options of one command. */
 #define OPTIONS_N_MAX 40
 
@@ -59,7 +61,8 @@ struct options {
 	const struct option_spec *current; /* the option that options_next() returned last */
 	const char *value;                 /* its value; points into argv */
 	int first;                         /* after the end: index of the first argument that is no option */
-	int exit_code;                     /* after -1: what the command is to return */
+	struct sea_shm_options *shm; /* set after options_init(): takes FairMQ's options for shared memory as well */
+	int exit_code;               /* after -1: what the command is to return */
 };
 
 void options_init(struct options *options, const struct option_page *page, int argc, char **argv);

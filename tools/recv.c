@@ -434,7 +434,8 @@ static void report(const struct receiver *receiver, bool is_right, bool json)
 	       terminal_rate(rate, receiver->n_bytes, duration_ns), is_right ? "" : "; NOT everything is right");
 }
 
-static int receiver_open(struct receiver *receiver, const char *session, const char *address)
+static int receiver_open(struct receiver *receiver, const char *session, const char *address,
+                         const struct sea_shm_options *shm)
 {
 	struct sea_session_options session_options = {
 		.name = session,
@@ -450,6 +451,9 @@ static int receiver_open(struct receiver *receiver, const char *session, const c
 		terminal_error("recv", "cannot start: %s", sea_error_text(-ENOMEM));
 		return -ENOMEM;
 	}
+	sea_shm_options_apply(shm, &session_options, NULL);
+	if (session)
+		session_options.name = session;
 	r = sea_session_open(&receiver->session, &session_options);
 	if (r < 0) {
 		terminal_error("recv", "cannot open session %s: %s", session ? session : "", sea_error_text(r));
@@ -476,11 +480,13 @@ int recv_main(int argc, char **argv)
 	TOOL_CLEANUP(receiver_fini) struct receiver receiver = { 0 };
 	const char *address = STREAM_ADDRESS_DEFAULT, *session = NULL, *out = NULL;
 	bool json = false, quiet = false, is_right;
+	struct sea_shm_options shm = { 0 };
 	struct options options;
 	int id, r;
 
 	store_init(&receiver.store);
 	options_init(&options, &page, argc, argv);
+	options.shm = &shm;
 	while ((id = options_next(&options)) > 0) {
 		if (id == OPT_OUT)
 			out = options.value;
@@ -507,7 +513,7 @@ int recv_main(int argc, char **argv)
 		terminal_error("recv", "--out %s: %s", out, strerror(-r));
 		return COMMAND_FAILED;
 	}
-	if (receiver_open(&receiver, session, address) < 0)
+	if (receiver_open(&receiver, session, address, &shm) < 0)
 		return COMMAND_FAILED;
 	r = stream_take(&receiver, address, quiet);
 	terminal_progress_fini(&receiver.progress);

@@ -140,10 +140,12 @@ int send_main(int argc, char **argv)
 	TOOL_CLEANUP(input_list_fini) struct input_list list = { 0 };
 	const char *address = STREAM_ADDRESS_DEFAULT, *session = NULL;
 	bool json = false, quiet = false;
+	struct sea_shm_options shm = { 0 };
 	struct options options;
 	int id, r;
 
 	options_init(&options, &page, argc, argv);
+	options.shm = &shm;
 	while ((id = options_next(&options)) > 0) {
 		if (id == OPT_TO)
 			address = options.value;
@@ -173,7 +175,7 @@ int send_main(int argc, char **argv)
 	if (list.n_files == 0 && sender.totals.n_failed > 0)
 		return COMMAND_FAILED; /* nothing is left to send, and why was said */
 	sender.n_bytes_total = list.n_bytes;
-	if (sender_open(&sender, session, address) < 0)
+	if (sender_open(&sender, session, address, &shm) < 0)
 		return COMMAND_FAILED;
 	r = stream_send(&sender, &list, address, quiet);
 	if (sender_stop_signal) {

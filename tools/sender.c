@@ -309,7 +309,7 @@ int sender_answer_wait(struct sender *sender)
 	return 0;
 }
 
-int sender_open(struct sender *sender, const char *session, const char *address)
+int sender_open(struct sender *sender, const char *session, const char *address, const struct sea_shm_options *shm)
 {
 	struct sea_session_options session_options = { .name = session, .process_name = "sealane-send" };
 	struct sea_channel_options channel_options = { .orphans = SEA_ORPHANS_KEEP };
@@ -318,6 +318,9 @@ int sender_open(struct sender *sender, const char *session, const char *address)
 	struct sea_heap_stats stats;
 	int r;
 
+	sea_shm_options_apply(shm, &session_options, NULL);
+	if (session)
+		session_options.name = session;
 	r = sea_session_open(&sender->session, &session_options);
 	if (r < 0) {
 		terminal_error("send", "cannot open session %s: %s", session ? session : "", sea_error_text(r));
@@ -329,6 +332,9 @@ int sender_open(struct sender *sender, const char *session, const char *address)
 		heap_options.quota_n_bytes = stats.quota_n_bytes;
 		heap_options.arena_n_bytes = 0;
 	}
+	sea_shm_options_apply(shm, NULL, &heap_options);
+	if (shm->segment_n_bytes)
+		heap_options.arena_n_bytes = 0;
 	if (r == 0)
 		r = sea_heap_new(&sender->heap, sender->session, &heap_options);
 	if (r == 0)

@@ -53,7 +53,7 @@ extern volatile sig_atomic_t sender_stop_signal;
 int sender_init(struct sender *sender);
 void sender_fini(struct sender *sender);
 /* Opens session and channel and binds the address; has said what is wrong when it fails. */
-int sender_open(struct sender *sender, const char *session, const char *address);
+int sender_open(struct sender *sender, const char *session, const char *address, const struct sea_shm_options *shm);
 /* Waits for a receiver, for as long as that takes. */
 int sender_peer_wait(struct sender *sender, const char *address, bool quiet);
 /* Says that a file could not be sent, and notes it. */

@@ -45,7 +45,7 @@ enum sea_protection {
 struct sea_heap_options {
 	/** Most bytes to take from the kernel. 0: half of the smaller of available memory and cgroup limit. */
 	uint64_t quota_n_bytes;
-	/** Size of an arena in bytes, a power of two from 2 MiB to 256 MiB. 0: quota/16 within those. */
+	/** Size of an arena in bytes, a power of two from 2 MiB to 256 MiB. 0: quota/64 within those. */
 	uint64_t arena_n_bytes;
 	/** Pages to ask for. */
 	enum sea_pages pages;
@@ -55,8 +55,14 @@ struct sea_heap_options {
 	uint32_t numa_node;
 	/** Who may write. */
 	enum sea_protection protection;
+	/** For people and monitors: 1 to 63 bytes, copied. NULL: none. Since 0.2. */
+	const char *name;
+	/** A number that tells the heaps of a process apart, as FairMQ's segments. Since 0.2. */
+	uint32_t segment_id;
 	/** Must be 0. */
-	uint64_t reserved[8];
+	uint32_t reserved_32;
+	/** Must be 0. */
+	uint64_t reserved[6];
 };
 
 /** State of a heap. */
@@ -70,7 +76,17 @@ struct sea_heap_stats {
 	uint64_t n_arenas_retired; /**< arenas waiting for their last reader */
 	uint64_t n_bytes_huge;     /**< of n_bytes_backed, in huge pages (as last looked at by this call) */
 	uint64_t n_waits;          /**< allocations that had to wait for a release */
-	uint64_t reserved[7];      /**< 0 */
+	uint64_t n_bytes_free;     /**< of the quota, not in blocks that somebody holds. Since 0.2 */
+	/** The largest block that could be had now, without waiting: out of free memory, or new from the kernel within the quota. Since 0.2. */
+	uint64_t n_bytes_largest_free;
+	uint64_t reserved[5]; /**< 0 */
+};
+
+/** What one process holds of a heap. A block that several hold counts for each. */
+struct sea_heap_holder {
+	uint64_t id;       /**< its identity in the session: sea_session_id() */
+	uint64_t n_blocks; /**< blocks that it holds, messages on their way to it included */
+	uint64_t n_bytes;  /**< their size, rounded up to their size class */
 };
 
 /**
@@ -92,12 +108,28 @@ int sea_heap_new(struct sea_heap **ret_heap, struct sea_session *session, const 
  */
 struct sea_heap *sea_heap_free(struct sea_heap *heap);
 
+/** The name that the heap was given, or an empty one. Borrowed, valid until the heap is freed. Any thread. Since 0.2. */
+const char *sea_heap_name(const struct sea_heap *heap);
+
+/** The segment id that the heap was given; 0 for the session's own. Any thread. Since 0.2. */
+uint32_t sea_heap_segment_id(const struct sea_heap *heap);
+
 /** Fills in the state. @return 0; -EPERM in a forked child. Since 0.1. */
 int sea_heap_get_stats(struct sea_heap *heap, struct sea_heap_stats *ret_stats);
 
 /**
- * Gives memory back to the kernel: arenas in which nobody holds anything are
- * retired; they are gone when their last reader has unmapped them, within milliseconds.
+ * Tells which processes hold how much of a heap, this one included; the largest first. Looks at every block.
+ *
+ * @param ret_holders receives up to n_max lines; owned by the caller
+ * @param n_max lines that there is room for; holders beyond are left out
+ * @return how many lines were filled in; -EPERM in a forked child; -EINVAL n_max is above 2^31-1. Any thread. Since 0.2.
+ */
+int sea_heap_get_holders(struct sea_heap *heap, struct sea_heap_holder *ret_holders, size_t n_max);
+
+/**
+ * Gives memory back to the kernel. Arenas in which nobody holds anything are
+ * retired; they are gone when their last reader has unmapped them, within milliseconds. In a shared heap
+ * whatever is free goes at once, in arenas that are in use as well.
  *
  * @param n_bytes_keep stop when no more than this would stay backed
  * @return 0; -EPERM in a forked child. Since 0.1.

@@ -22,6 +22,7 @@
 #include <sealane/meta.h>
 #include <sealane/region.h>
 #include <sealane/session.h>
+#include <sealane/shm-options.h>
 #include <sealane/version.h>
 
 #endif

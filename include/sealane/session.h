@@ -64,8 +64,13 @@ struct sea_session_options {
 	sea_log_fn log;
 	/** Passed to log. */
 	void *log_userdata;
+	/**
+	 * Most bytes that the heaps of all processes of the session may have from the kernel together. 0: $SEALANE_SESSION_QUOTA (K, M, G, T
+	 * allowed), else what a process that is there has set, else no limit. The first process that sets one decides. Since 0.2.
+	 */
+	uint64_t session_quota_n_bytes;
 	/** Must be 0. */
-	uint64_t reserved[8];
+	uint64_t reserved[7];
 };
 
 /** Counters of a session since it was opened. */
@@ -89,11 +94,12 @@ struct sea_session_stats {
  *
  * @param ret_session receives the session; the caller closes it
  * @param options NULL for the defaults
- * @return 0; -EINVAL a malformed name or a reserved member that is not 0;
+ * @return 0; -EINVAL a malformed name or a reserved member that is not 0, or $SEALANE_SESSION_QUOTA is not a size;
  *         -EACCES the runtime directory belongs to another user, or others may write in it;
  *         -ENAMETOOLONG, -ENOSPC, -EROFS, -ENOENT from the runtime directory's file system;
  *         -EMFILE, -ENFILE, -ENOMEM, -EAGAIN no descriptor, memory or thread;
- *         -ENOTSUP the kernel has no sealed memfd
+ *         -ENOTSUP the kernel has no sealed memfd;
+ *         -EEXIST the session has another quota than was asked for, see the log
  *
  * Any thread. Since 0.1.
  */

@@ -161,6 +161,7 @@ static int arena_back_head(struct seai_arena *arena, uint64_t n_bytes)
 	if (n_bytes <= arena->n_bytes_head)
 		return 0;
 	more = n_bytes - arena->n_bytes_head;
+	seai_heap_want(arena->heap, more);
 	if (more > seai_heap_room(arena->heap))
 		return -EAGAIN;
 	r = seai_arena_populate(arena, arena->n_bytes_head, more);
@@ -314,6 +315,7 @@ static int arena_prefault(struct seai_arena *arena)
 
 	if (!arena->hugetlb && (!(heap->flags & SEA_HEAP_PREFAULT) || arena->immutable))
 		return 0;
+	seai_heap_want(heap, n_chunks * SEAI_CHUNK_N_BYTES);
 	if (n_chunks > seai_heap_room(heap) / SEAI_CHUNK_N_BYTES) {
 		if (arena->hugetlb)
 			return -EAGAIN;
@@ -490,6 +492,7 @@ void seai_arena_detach(struct seai_arena *arena)
 	}
 	arena->retired = arena->is_odd = true;
 	heap->n_bytes_backed -= arena->n_backed_bytes;
+	heap->session->n_bytes_backed -= arena->n_backed_bytes;
 	arena->heap = NULL;
 }
 
@@ -525,7 +528,7 @@ void seai_arena_destroy(struct seai_arena *arena)
 	arena->payload_fd = seai_close(arena->payload_fd);
 	seai_lock_take(books);
 	seai_arena_detach(arena);
-	if (heap && heap->is_freed && !heap->arenas)
+	if (heap && heap->is_freed && !heap->arenas && !heap->n_busy)
 		seai_heap_destroy(heap);
 	seai_lock_release(books);
 	seai_arena_fini(arena);
@@ -533,6 +536,13 @@ void seai_arena_destroy(struct seai_arena *arena)
 
 bool seai_arena_try_destroy(struct seai_arena *arena)
 {
+	bool is_busy;
+
+	seai_lock_take(&arena->session->books);
+	is_busy = arena->n_busy != 0;
+	seai_lock_release(&arena->session->books);
+	if (is_busy)
+		return false;
 	if (arena->announced && arena->leasable) {
 		/* Our own readers would be in the way: the descriptor for others, and the mapping of a frozen frame. */
 		arena->ro_fd = seai_close(arena->ro_fd);

@@ -53,12 +53,12 @@ struct seai_arena {
 	bool leasable; /* rw_fd is an open of its own, so that a lease on it means something */
 	bool frozen;   /* immutable, and not writable here any more either */
 	bool queued;   /* on the session's list of retired arenas, or taken off it by the service thread */
-	bool busy;     /* the service thread works on its pages without the lock: do not destroy */
 	bool wants_collapse;
+	uint32_t n_busy;       /* so many work on its pages without the lock: do not destroy */
 	uint64_t n_bytes_head; /* backed from the start of the arena: head and generations */
 	uint64_t n_chunks_free;
 	uint16_t *slab_n_free;    /* per chunk, all 0 outside of seai_heap_flush(); NULL in an arena without slabs */
-	uint64_t *unit_collapsed; /* bitmap of 2 MiB units, the service thread's alone */
+	uint64_t *unit_collapsed; /* bitmap of 2 MiB units, books lock as all else */
 	uint64_t n_chunks;        /* in the whole arena, head included */
 	uint64_t *chunk_used;     /* bitmap */
 	uint64_t *chunk_backed;   /* bitmap */

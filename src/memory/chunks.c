@@ -96,6 +96,31 @@ uint64_t seai_chunks_set_backed(struct seai_arena *arena, uint64_t first, uint64
 	return n;
 }
 
+uint64_t seai_chunks_clear_backed(struct seai_arena *arena, uint64_t first, uint64_t n_chunks)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = first; i < first + n_chunks; i++) {
+		n += seai_bit_get(arena->chunk_backed, i);
+		arena->chunk_backed[i / 64] &= ~((uint64_t)1 << (i % 64));
+		/* A huge page went with it: what comes next in its place may be collapsed again. */
+		arena->unit_collapsed[i / 32 / 64] &= ~((uint64_t)1 << (i / 32 % 64));
+	}
+	return n;
+}
+
+uint64_t seai_chunks_count_punchable(const struct seai_arena *arena, uint64_t first, uint64_t n_chunks)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = first; i < first + n_chunks; i++) {
+		if (seai_bit_get(arena->chunk_used, i))
+			return 0;
+		n += seai_bit_get(arena->chunk_backed, i);
+	}
+	return n;
+}
+
 void seai_chunks_widen(const struct seai_arena *arena, uint64_t unit, uint64_t *first, uint64_t *n_chunks)
 {
 	uint64_t from = *first & ~(unit - 1), to = (*first + *n_chunks + unit - 1) & ~(unit - 1);

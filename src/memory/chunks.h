@@ -44,6 +44,12 @@ uint64_t seai_chunks_count_leading_backed(const struct seai_arena *arena, uint64
 /* Marks chunks as backed. Returns how many of them were not. */
 uint64_t seai_chunks_set_backed(struct seai_arena *arena, uint64_t first, uint64_t n_chunks);
 
+/* Marks chunks as not backed. Returns how many of them were. */
+uint64_t seai_chunks_clear_backed(struct seai_arena *arena, uint64_t first, uint64_t n_chunks);
+
+/* How many of some chunks are backed, if all of them are free; else 0. */
+uint64_t seai_chunks_count_punchable(const struct seai_arena *arena, uint64_t first, uint64_t n_chunks);
+
 /* Widens a range to whole units of backing (in chunks, power of two) within the data of the arena. */
 void seai_chunks_widen(const struct seai_arena *arena, uint64_t unit, uint64_t *first, uint64_t *n_chunks);
 

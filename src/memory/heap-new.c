@@ -2,6 +2,7 @@
 /* Heaps as the user sees them: options checked, made, looked at, freed. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/kernel.h"
@@ -11,12 +12,12 @@
 #define HEAP_ARENA_MAX_N_BYTES ((uint64_t)256 << 20)
 #define HEAP_FLAGS (SEA_HEAP_PREFAULT | SEA_HEAP_MLOCK | SEA_HEAP_NUMA)
 
-/* The largest power of two that is not above the quota's sixteenth, within the limits. */
+/* The largest power of two that is not above a sixty-fourth of the quota, within the limits: what is given up in one piece should be small. */
 static uint64_t heap_arena_n_bytes(uint64_t quota)
 {
 	uint64_t n_bytes = HEAP_ARENA_MIN_N_BYTES;
 
-	while (n_bytes < HEAP_ARENA_MAX_N_BYTES && n_bytes * 2 <= quota / 16)
+	while (n_bytes < HEAP_ARENA_MAX_N_BYTES && n_bytes * 2 <= quota / 64)
 		n_bytes *= 2;
 	return n_bytes;
 }
@@ -35,6 +36,9 @@ static int heap_check_options(const struct sea_heap_options *options)
 		return -EINVAL;
 	if (options->numa_node && !(options->flags & SEA_HEAP_NUMA))
 		return -EINVAL;
+	if (options->reserved_32 ||
+	    (options->name && (!options->name[0] || strlen(options->name) >= SEAI_HEAP_NAME_N_BYTES)))
+		return -EINVAL;
 	if (options->quota_n_bytes > SEAI_CLASS_RUN_MAX_N_BYTES)
 		return -EINVAL;
 	return seai_pages_check(options->pages, options->flags, options->numa_node);
@@ -43,11 +47,17 @@ static int heap_check_options(const struct sea_heap_options *options)
 static int heap_set_options(struct sea_heap *heap, const struct sea_heap_options *options)
 {
 	heap->quota = options->quota_n_bytes ? options->quota_n_bytes : seai_default_quota();
+	/* What can never be had is said so. */
+	if (heap->session->quota && heap->quota > heap->session->quota)
+		heap->quota = heap->session->quota;
 	heap->arena_n_bytes = options->arena_n_bytes ? options->arena_n_bytes : heap_arena_n_bytes(heap->quota);
 	heap->pages = options->pages;
 	heap->flags = options->flags;
 	heap->protection = options->protection;
 	heap->numa_node = options->numa_node;
+	heap->segment_id = options->segment_id;
+	if (options->name)
+		strcpy(heap->name, options->name);
 	heap->unit_n_bytes = SEAI_CHUNK_N_BYTES;
 	heap->head_n_bytes = seai_page_n_bytes();
 	if (heap->pages == SEA_PAGES_HUGETLB)
@@ -117,7 +127,7 @@ void seai_heap_destroy(struct sea_heap *heap)
 
 	while (heap->arenas) {
 		struct seai_arena *arena = heap->arenas;
-		bool others = arena->queued || arena->busy;
+		bool others = arena->queued || arena->n_busy;
 
 		if (arena->queued) {
 			/* It stays in the session's table until it is gone. */
@@ -151,9 +161,19 @@ struct sea_heap *sea_heap_free(struct sea_heap *heap)
 	heap->is_freed = true;
 	for (struct seai_arena *arena = heap->arenas; arena; arena = arena->heap_next)
 		seai_arena_retire(arena);
-	if (!heap->arenas)
+	if (!heap->arenas && !heap->n_busy)
 		seai_heap_destroy(heap);
 	return NULL;
+}
+
+const char *sea_heap_name(const struct sea_heap *heap)
+{
+	return heap->name;
+}
+
+uint32_t sea_heap_segment_id(const struct sea_heap *heap)
+{
+	return heap->segment_id;
 }
 
 /* The address ranges of a heap's arenas; NULL when there are none or no memory. */
@@ -191,6 +211,8 @@ int sea_heap_get_stats(struct sea_heap *heap, struct sea_heap_stats *ret_stats)
 	stats.n_arenas = heap->n_arenas;
 	stats.n_arenas_retired = heap->n_arenas_retired;
 	stats.n_waits = heap->n_waits;
+	stats.n_bytes_free = heap->quota > heap->n_bytes_used ? heap->quota - heap->n_bytes_used : 0;
+	stats.n_bytes_largest_free = seai_heap_largest_free(heap);
 	if (heap->pages == SEA_PAGES_HUGETLB)
 		stats.n_bytes_huge = heap->n_bytes_backed;
 	look = heap->pages == SEA_PAGES_THP || heap->pages == SEA_PAGES_COLLAPSE;

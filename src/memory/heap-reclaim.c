@@ -71,7 +71,7 @@ void seai_heap_flush(struct sea_heap *heap)
 
 static bool arena_is_idle(const struct seai_arena *arena)
 {
-	return arena->n_blocks_used == 0 && !arena->retired && !arena->busy;
+	return arena->n_blocks_used == 0 && !arena->retired && !arena->n_busy;
 }
 
 int seai_heap_make_room(struct sea_heap *heap, uint64_t n_bytes, const struct seai_arena *keep)
@@ -131,6 +131,7 @@ void seai_arena_retire(struct seai_arena *arena)
 int sea_heap_trim(struct sea_heap *heap, uint64_t n_bytes_keep)
 {
 	struct seai_arena *arena, *next;
+	uint64_t n_bytes;
 
 	if (seai_session_is_forked(heap->session))
 		return -EPERM;
@@ -144,6 +145,9 @@ int sea_heap_trim(struct sea_heap *heap, uint64_t n_bytes_keep)
 		if (arena_is_idle(arena))
 			seai_arena_retire(arena);
 	}
+	n_bytes = heap->n_bytes_backed - heap->n_bytes_retired;
 	seai_lock_release(&heap->session->books);
+	if (n_bytes > n_bytes_keep)
+		seai_heap_punch(heap, n_bytes - n_bytes_keep);
 	return 0;
 }

@@ -24,6 +24,7 @@ static uint64_t heap_n_chunks(uint64_t n_bytes)
 void seai_heap_account(struct sea_heap *heap, struct seai_arena *arena, int64_t n_bytes)
 {
 	heap->n_bytes_backed += (uint64_t)n_bytes;
+	heap->session->n_bytes_backed += (uint64_t)n_bytes;
 	arena->n_backed_bytes += (uint64_t)n_bytes;
 	if (arena->retired)
 		heap->n_bytes_retired += (uint64_t)n_bytes;
@@ -47,11 +48,13 @@ static int heap_back_slab(struct sea_heap *heap, struct seai_arena *arena, uint6
 		return 0;
 	seai_chunks_widen(arena, heap->unit_n_bytes / SEAI_CHUNK_N_BYTES, &first, &n_chunks);
 	n_missing = seai_chunks_count_unbacked(arena, first, n_chunks);
+	seai_heap_want(heap, n_missing * SEAI_CHUNK_N_BYTES);
 	if (n_missing * SEAI_CHUNK_N_BYTES > seai_heap_room(heap))
 		return -EAGAIN;
 	n_done = seai_pages_populate(arena, first, n_chunks);
 	n_missing = seai_chunks_set_backed(arena, first, n_done);
 	seai_heap_account(heap, arena, (int64_t)(n_missing * SEAI_CHUNK_N_BYTES));
+	seai_heap_look_at_idle(heap);
 	if (heap->pages == SEA_PAGES_COLLAPSE) {
 		arena->wants_collapse = true;
 		heap->session->hooks->poke(heap->session);
@@ -83,7 +86,8 @@ static int heap_carve(struct sea_heap *heap, unsigned size_class, uint64_t n_byt
 		                  .n_now = slab ? 1 : heap_n_chunks(n_bytes_now),
 		                  .alignment = seai_class_alignment_chunks(size_class),
 		                  .slab = slab,
-		                  .large = !slab && n_bytes > heap->arena_n_bytes / 2 };
+		                  .large = !slab && n_bytes > heap->arena_n_bytes / 2,
+		                  .apart = seai_heap_is_apart(heap, n_bytes) };
 	struct seai_place place = { 0 };
 	int r = heap_prepare(heap, &wish, n_blocks, &place);
 
@@ -216,6 +220,7 @@ int seai_heap_allocate_immutable(struct sea_heap *heap, uint64_t n_bytes, struct
 	if (r < 0)
 		return r;
 	n_data = seai_heap_round_up(heap, n_data);
+	seai_heap_want(heap, heap->head_n_bytes + n_data);
 	if (heap->head_n_bytes + n_data > seai_heap_room(heap)) {
 		if (!heap->flushed)
 			seai_heap_flush(heap);
@@ -255,6 +260,7 @@ int seai_block_back(struct seai_block *block, uint64_t n_bytes)
 
 	seai_lock_take(books);
 	n_asked = n_missing = seai_chunks_count_unbacked(arena, first, n_chunks);
+	seai_heap_want(heap, n_missing * SEAI_CHUNK_N_BYTES);
 	if (n_missing * SEAI_CHUNK_N_BYTES > seai_heap_room(heap)) {
 		if (!heap->flushed)
 			seai_heap_flush(heap);
@@ -273,6 +279,8 @@ int seai_block_back(struct seai_block *block, uint64_t n_bytes)
 	n_new = seai_chunks_set_backed(arena, first, n_done);
 	if (n_new != n_asked)
 		seai_heap_account(heap, arena, -(int64_t)((n_asked - n_new) * SEAI_CHUNK_N_BYTES));
+	if (n_new)
+		seai_heap_look_at_idle(heap);
 	if (heap->pages == SEA_PAGES_COLLAPSE && n_new && !arena->immutable) {
 		arena->wants_collapse = true;
 		arena->session->hooks->poke(arena->session);

@@ -93,6 +93,9 @@ bool seai_arena_try_destroy(struct seai_arena *arena);
 /* Unmaps and closes an arena whatever others do with it. Takes the books lock itself: it must not be held. */
 void seai_arena_destroy(struct seai_arena *arena);
 
+/* Punches holes into one shared heap that keeps too much idle. For the service thread, without locks. Returns whether there was one: call again. */
+bool seai_session_punch_next(struct sea_session *session);
+
 /* All arenas of a heap are freed at once (session close, sea_heap_free); blocks still held by others stay readable to them. */
 void seai_heap_destroy(struct sea_heap *heap);
 

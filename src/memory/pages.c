@@ -113,15 +113,17 @@ static bool arena_collapse_unit(struct seai_arena *arena, uint64_t unit)
 	uint64_t n_chunks = SEAI_HUGE_N_BYTES / SEAI_CHUNK_N_BYTES;
 	bool backed;
 
-	if ((unit + 1) * n_chunks > arena->n_chunks || seai_bit_get(arena->unit_collapsed, unit))
+	if ((unit + 1) * n_chunks > arena->n_chunks)
 		return true;
 	seai_lock_take(&arena->session->books);
-	backed = seai_chunks_count_unbacked(arena, unit * n_chunks, n_chunks) == 0;
+	backed = !seai_bit_get(arena->unit_collapsed, unit) &&
+	         seai_chunks_count_unbacked(arena, unit * n_chunks, n_chunks) == 0;
+	/* One try each: 4 ms, and a unit that fails for want of a free huge page has cost enough. */
+	if (backed)
+		seai_bit_set(arena->unit_collapsed, unit);
 	seai_lock_release(&arena->session->books);
 	if (!backed)
 		return true;
-	/* One try each: 4 ms, and a unit that fails for want of a free huge page has cost enough. */
-	seai_bit_set(arena->unit_collapsed, unit);
 	return madvise((uint8_t *)arena->head + unit * SEAI_HUGE_N_BYTES, SEAI_HUGE_N_BYTES, MADV_COLLAPSE) == 0 ||
 	       errno != EINVAL;
 }
@@ -138,7 +140,7 @@ static struct seai_arena *session_take_collapse(struct sea_session *session)
 		for (struct seai_arena *arena = heap->arenas; arena; arena = arena->heap_next)
 			if (arena->wants_collapse && !arena->retired && !arena->frozen) {
 				arena->wants_collapse = false;
-				arena->busy = true;
+				arena->n_busy++;
 				return arena;
 			}
 	}
@@ -156,8 +158,8 @@ bool seai_session_collapse_next(struct sea_session *session)
 	     possible && unit < arena->n_bytes / SEAI_HUGE_N_BYTES; unit++)
 		possible = arena_collapse_unit(arena, unit);
 	seai_lock_take(&session->books);
-	arena->busy = false;
-	orphaned = !arena->heap;
+	arena->n_busy--;
+	orphaned = !arena->heap && !arena->n_busy;
 	if (!possible && arena->heap)
 		arena->heap->no_collapse = true;
 	seai_lock_release(&session->books);

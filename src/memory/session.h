@@ -35,6 +35,8 @@ struct seai_session_hooks {
 	void (*arm)(struct sea_session *session);
 	/* Wakes the service thread: there is something on retired, done or dying lists. Any lock may be held. */
 	void (*poke)(struct sea_session *session);
+	/* Tries to have n_bytes of the session quota reserved for this process; session->n_bytes_reserved tells. Books lock held. */
+	void (*reserve)(struct sea_session *session, uint64_t n_bytes);
 	/* Whether this is the service thread, where waiting is -EDEADLK. */
 	bool (*is_service_thread)(struct sea_session *session);
 };
@@ -46,7 +48,10 @@ struct sea_session {
 	const struct seai_session_hooks *hooks;
 	struct seai_wire *wire;
 
-	struct seai_lock books; /* guards all below but the atomics */
+	struct seai_lock books;    /* guards all below but the atomics */
+	uint64_t quota;            /* of all processes of the session together; 0: none. Does not change */
+	uint64_t n_bytes_reserved; /* of it, for this process */
+	uint64_t n_bytes_backed;   /* by all its heaps */
 	struct sea_heap *heaps;
 	struct sea_heap *default_heap;
 	struct seai_arena *retired; /* arenas with no used blocks and no future; the service thread takes them */

@@ -7,6 +7,9 @@
 #include "memory/heap-state.h"
 #include "memory/message.h"
 
+/* How often who waits at a session quota looks whether other processes gave something back. */
+#define WAIT_LOOK_AGAIN_NS (4 * SEAI_NS_PER_MS)
+
 void seai_note_release(struct sea_session *session)
 {
 	/* release: pairs with the acquire of those who wait; what was freed is seen under the books lock anyway */
@@ -81,6 +84,16 @@ static int allocate_back(struct sea_session *session, struct seai_block **blocks
 	return n_backed ? n_backed : error;
 }
 
+/*
+ * At the quota of a shared heap: free memory that lies in the wrong place goes back to the kernel, so that it can be had in the
+ * right one. Returns whether to try again. Books lock not held.
+ */
+static bool allocate_make_holes(struct sea_heap *heap, uint64_t n_bytes)
+{
+	/* For the head of a new arena, and the ends of the units, besides. */
+	return seai_heap_punch(heap, n_bytes + 2 * heap->unit_n_bytes + heap->head_n_bytes) > 0;
+}
+
 /* What one waiting call keeps between its tries. */
 struct waiting {
 	struct sea_heap *heap;
@@ -99,6 +112,19 @@ static void waiting_end(struct waiting *waiting)
 {
 	if (waiting->is_begun)
 		seai_waiting_end(waiting->heap->session);
+}
+
+/* Sleeps until a release here. At a session quota it may be another process that gives back, and that does not ring: looks again. */
+static int waiting_look_again(const struct waiting *waiting)
+{
+	struct sea_session *session = waiting->heap->session;
+	int64_t until_ns = session->quota ? seai_deadline(WAIT_LOOK_AGAIN_NS) : waiting->deadline_ns;
+	int r;
+
+	if (!session->quota || (waiting->deadline_ns >= 0 && waiting->deadline_ns <= until_ns))
+		return seai_wait_for_release(session, waiting->epoch, waiting->deadline_ns);
+	r = seai_wait_for_release(session, waiting->epoch, until_ns);
+	return r == -ETIMEDOUT ? 0 : r;
 }
 
 /*
@@ -122,7 +148,7 @@ static int waiting_sleep(struct waiting *waiting)
 		waiting->heap->n_waits++;
 		session->hooks->arm(session);
 	}
-	return seai_wait_for_release(session, waiting->epoch, waiting->deadline_ns);
+	return waiting_look_again(waiting);
 }
 
 int seai_back_wait(struct seai_block *block, uint64_t n_bytes, int64_t timeout_ns)
@@ -140,6 +166,8 @@ int seai_back_wait(struct seai_block *block, uint64_t n_bytes, int64_t timeout_n
 			}
 			r = seai_block_back(block, n_bytes);
 		}
+		if (r == -EAGAIN && allocate_make_holes(waiting.heap, n_bytes - block->n_backed))
+			r = seai_block_back(block, n_bytes);
 		if (r != -EAGAIN)
 			return r;
 		r = waiting_sleep(&waiting);
@@ -167,6 +195,12 @@ int seai_allocate_wait(struct sea_heap *heap, uint64_t n_bytes, uint64_t alignme
 			r = allocate_back(session, blocks, r, n_bytes);
 		if (r != -EAGAIN)
 			return r;
+		if (allocate_make_holes(heap, kind == SEAI_ALLOCATE_GROWING && n_bytes > SEAI_CHUNK_N_BYTES
+		                                      ? SEAI_CHUNK_N_BYTES
+		                                      : n_bytes)) {
+			r = 0;
+			continue;
+		}
 		r = waiting_sleep(&waiting);
 	} while (r == 0);
 	return r;

@@ -42,7 +42,7 @@ static int directory_openat(const struct seai_wire *wire, int at_fd, const char 
 /* It is held for microseconds; a stopped or hostile process of the same user that keeps it is an error after this time, not a hang. */
 #define DIRECTORY_LOCK_TIMEOUT_NS (5 * SEAI_NS_PER_S)
 
-static int directory_lock(const struct seai_wire *wire)
+int seai_directory_lock(const struct seai_wire *wire)
 {
 	SEAI_AUTO_FD int fd = directory_openat(wire, wire->dir_fd, ".lock", O_RDWR | O_CREAT,
 	                                       wire->group_id ? 0660 : 0600);
@@ -67,7 +67,7 @@ static int directory_lock(const struct seai_wire *wire)
 }
 
 /* Whether the process of p-<id> has ended: its status file is not locked any more, or never was there. */
-static bool directory_is_dead(const struct seai_wire *wire, uint64_t id)
+bool seai_directory_is_dead(const struct seai_wire *wire, uint64_t id)
 {
 	char name[40];
 	SEAI_AUTO_FD int fd = -1;
@@ -79,7 +79,7 @@ static bool directory_is_dead(const struct seai_wire *wire, uint64_t id)
 	return flock(fd, LOCK_SH | LOCK_NB) == 0;
 }
 
-static bool directory_parse_process(const char *name, uint64_t *ret_id)
+bool seai_directory_parse_process(const char *name, uint64_t *ret_id)
 {
 	char *end;
 
@@ -103,8 +103,8 @@ static void directory_clean(const struct seai_wire *wire)
 	while ((entry = readdir(dir))) {
 		uint64_t id;
 
-		if (directory_parse_process(entry->d_name, &id)) {
-			if (directory_is_dead(wire, id))
+		if (seai_directory_parse_process(entry->d_name, &id)) {
+			if (seai_directory_is_dead(wire, id))
 				unlinkat(wire->dir_fd, entry->d_name, 0);
 		} else if (strncmp(entry->d_name, ".t-", 3) == 0) {
 			unlinkat(wire->dir_fd, entry->d_name, 0); /* temporary, and nobody has the lock but us */
@@ -122,7 +122,7 @@ static void directory_clean(const struct seai_wire *wire)
 		if (n < 0)
 			continue;
 		target[n] = 0;
-		if (!directory_parse_process(target, &id) || directory_is_dead(wire, id))
+		if (!seai_directory_parse_process(target, &id) || seai_directory_is_dead(wire, id))
 			unlinkat(wire->dir_fd, entry->d_name, 0);
 	}
 	closedir(dir);
@@ -260,7 +260,7 @@ int seai_directory_open(struct seai_wire *wire, const struct sea_session_options
 		return wire->dir_fd;
 	snprintf(wire->directory, sizeof(wire->directory), "%s/%s", base, wire->session->name);
 	snprintf(wire->address, sizeof(wire->address), "p-%016llx.sock", (unsigned long long)wire->session->id);
-	lock_fd = directory_lock(wire);
+	lock_fd = seai_directory_lock(wire);
 	if (lock_fd < 0)
 		return lock_fd;
 	directory_clean(wire);
@@ -278,12 +278,15 @@ void seai_directory_close(struct seai_wire *wire)
 	if (wire->dir_fd < 0)
 		return;
 	/* Without the lock as well: nobody else removes what a living process has locked. */
-	lock_fd = directory_lock(wire);
+	lock_fd = seai_directory_lock(wire);
 	(void)lock_fd;
 	if (wire->listen_fd >= 0)
 		unlinkat(wire->dir_fd, wire->address, 0);
 	snprintf(name, sizeof(name), "p-%016llx.status", (unsigned long long)wire->session->id);
 	if (wire->status_fd >= 0)
+		unlinkat(wire->dir_fd, name, 0);
+	snprintf(name, sizeof(name), "p-%016llx.quota", (unsigned long long)wire->session->id);
+	if (wire->session->quota)
 		unlinkat(wire->dir_fd, name, 0);
 	SEAI_POINT("directory: files removed");
 	wire->listen_fd = seai_close(wire->listen_fd);
@@ -334,12 +337,12 @@ uint64_t seai_directory_resolve(struct seai_wire *wire, const char *name)
 	if (n <= 0)
 		return 0;
 	target[n] = 0;
-	return directory_parse_process(target, &id) ? id : 0;
+	return seai_directory_parse_process(target, &id) ? id : 0;
 }
 
 int seai_directory_bind(struct seai_wire *wire, const char *name)
 {
-	SEAI_AUTO_FD int lock_fd = directory_lock(wire);
+	SEAI_AUTO_FD int lock_fd = seai_directory_lock(wire);
 	char temporary[40];
 	uint64_t id;
 	int r;
@@ -347,7 +350,7 @@ int seai_directory_bind(struct seai_wire *wire, const char *name)
 	if (lock_fd < 0)
 		return lock_fd;
 	id = seai_directory_resolve(wire, name);
-	if (id && (id == wire->session->id || !directory_is_dead(wire, id)))
+	if (id && (id == wire->session->id || !seai_directory_is_dead(wire, id)))
 		return -EADDRINUSE;
 	snprintf(temporary, sizeof(temporary), ".t-%016llx", (unsigned long long)wire->session->id);
 	if (symlinkat(wire->address, wire->dir_fd, temporary) < 0)
@@ -364,7 +367,7 @@ int seai_directory_bind(struct seai_wire *wire, const char *name)
 
 void seai_directory_unbind(struct seai_wire *wire, const char *name)
 {
-	SEAI_AUTO_FD int lock_fd = directory_lock(wire);
+	SEAI_AUTO_FD int lock_fd = seai_directory_lock(wire);
 
 	(void)lock_fd; /* without it as well: the name is ours */
 	SEAI_POINT("directory: before an address is given up");

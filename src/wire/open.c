@@ -39,6 +39,7 @@ static const struct seai_session_hooks open_hooks = {
 	.drain = seai_records_drain,
 	.arm = seai_records_arm,
 	.poke = hook_poke,
+	.reserve = seai_quota_reserve,
 	.is_service_thread = hook_is_service_thread,
 };
 
@@ -97,6 +98,9 @@ static int open_make_wire(struct sea_session *session, const struct sea_session_
 	if (r < 0)
 		return r;
 	session->directory = wire->directory;
+	r = seai_quota_open(wire, options->session_quota_n_bytes);
+	if (r < 0)
+		return r;
 	wire->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (wire->inotify_fd >= 0 && inotify_add_watch(wire->inotify_fd, wire->directory, IN_MOVED_TO) < 0)
 		wire->inotify_fd = seai_close(wire->inotify_fd);

@@ -238,6 +238,9 @@ static int64_t service_work(struct seai_wire *wire, int64_t *retry_ns)
 		soon |= wire->dying != NULL || has_dying ||
 		        atomic_load_explicit(&wire->has_stuck, memory_order_relaxed);
 	}
+	while (seai_session_punch_next(session))
+		;
+	seai_quota_give_back(wire);
 	/* Huge pages by collapsing, away from the data path. */
 	while (seai_session_collapse_next(session))
 		;

@@ -274,6 +274,22 @@ bool seai_attachment_retire_own(struct seai_wire *wire);
 /* directory.c */
 int seai_directory_open(struct seai_wire *wire, const struct sea_session_options *options);
 void seai_directory_close(struct seai_wire *wire);
+/* The lock of the directory: a descriptor to close, or an error; -EBUSY after seconds. */
+int seai_directory_lock(const struct seai_wire *wire);
+/* Whether the process of p-<id> has ended: its status file is not locked any more, or never was there. */
+bool seai_directory_is_dead(const struct seai_wire *wire, uint64_t id);
+/* The id in a file's name p-<id>.<kind>. */
+bool seai_directory_parse_process(const char *name, uint64_t *ret_id);
+
+/*
+ * Finds the quota of the session: as asked for (0: $SEALANE_SESSION_QUOTA), or as another process has set it. 0; -EEXIST another has set
+ * another one; -EINVAL; errors of files.
+ */
+int seai_quota_open(struct seai_wire *wire, uint64_t quota);
+/* The hook: tries to have that much reserved. Books lock held. */
+void seai_quota_reserve(struct sea_session *session, uint64_t n_bytes);
+/* Gives back what the heaps do not have any more. No lock held. */
+void seai_quota_give_back(struct seai_wire *wire);
 /* Address to file name, c-...; 0 or -EINVAL. */
 int seai_directory_name(const char *address, char name[SEAI_ADDRESS_N_BYTES]);
 int seai_directory_bind(struct seai_wire *wire, const char *name);
