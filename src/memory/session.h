@@ -45,6 +45,8 @@ struct sea_session {
 	uint32_t meta_session; /* the same with the host, as in metas */
 	const struct seai_session_hooks *hooks;
 	struct seai_wire *wire;
+	/* CLOCK_MONOTONIC in ms, shifted: the least sequence of what is sent now. As of the last heartbeat, up to a second old. */
+	_Atomic uint64_t now_sequence;
 
 	struct seai_lock books; /* guards all below but the atomics */
 	struct sea_heap *heaps;
@@ -62,6 +64,7 @@ struct sea_session {
 	struct sea_frame *frames; /* frame objects kept for reuse, with their arrays */
 	uint32_t n_frames;
 	uint32_t next_arena_id;
+	uint32_t next_heap_id;
 	struct seai_arena **
 		arenas; /* all own arenas that are not gone, by slot = arena_id % n_arena_slots; chained by linear probing */
 	uint32_t n_arena_slots;

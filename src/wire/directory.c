@@ -22,6 +22,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/point.h"
+#include "wire/monitor.h"
+#include "wire/status.h"
 #include "wire/wire.h"
 
 /* Opens; in a group session another member may have made it a moment ago, and is about to give the group its rights. */
@@ -79,7 +81,7 @@ static bool directory_is_dead(const struct seai_wire *wire, uint64_t id)
 	return flock(fd, LOCK_SH | LOCK_NB) == 0;
 }
 
-static bool directory_parse_process(const char *name, uint64_t *ret_id)
+bool seai_directory_parse_process(const char *name, uint64_t *ret_id)
 {
 	char *end;
 
@@ -103,7 +105,7 @@ static void directory_clean(const struct seai_wire *wire)
 	while ((entry = readdir(dir))) {
 		uint64_t id;
 
-		if (directory_parse_process(entry->d_name, &id)) {
+		if (seai_directory_parse_process(entry->d_name, &id)) {
 			if (directory_is_dead(wire, id))
 				unlinkat(wire->dir_fd, entry->d_name, 0);
 		} else if (strncmp(entry->d_name, ".t-", 3) == 0) {
@@ -122,7 +124,7 @@ static void directory_clean(const struct seai_wire *wire)
 		if (n < 0)
 			continue;
 		target[n] = 0;
-		if (!directory_parse_process(target, &id) || directory_is_dead(wire, id))
+		if (!seai_directory_parse_process(target, &id) || directory_is_dead(wire, id))
 			unlinkat(wire->dir_fd, entry->d_name, 0);
 	}
 	closedir(dir);
@@ -158,9 +160,8 @@ static int directory_open_own(int parent_fd, const char *path, const struct seai
 	return fd;
 }
 
-static int directory_base(const struct sea_session_options *options, char base[768])
+int seai_directory_find_base(const char *chosen, char base[768])
 {
-	const char *chosen = options->runtime_dir;
 	struct stat stat_buffer;
 
 	if (!chosen || !*chosen)
@@ -223,8 +224,7 @@ static int directory_listen(struct seai_wire *wire)
 
 static int directory_make_status(struct seai_wire *wire)
 {
-	char name[40], text[160];
-	int n;
+	char name[40];
 
 	snprintf(name, sizeof(name), "p-%016llx.status", (unsigned long long)wire->session->id);
 	wire->status_fd = openat(wire->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
@@ -237,10 +237,7 @@ static int directory_make_status(struct seai_wire *wire)
 	if (flock(wire->status_fd, LOCK_EX | LOCK_NB) < 0)
 		return -errno;
 	SEAI_POINT("directory: status file empty");
-	n = snprintf(text, sizeof(text), "pid %d\nname %s\n", (int)getpid(), wire->session->process_name);
-	if (pwrite(wire->status_fd, text, (size_t)n, 0) != n)
-		return errno ? -errno : -ENOSPC;
-	return 0;
+	return seai_status_write_first(wire);
 }
 
 int seai_directory_open(struct seai_wire *wire, const struct sea_session_options *options)
@@ -248,7 +245,7 @@ int seai_directory_open(struct seai_wire *wire, const struct sea_session_options
 	char base[768];
 	SEAI_AUTO_FD int base_fd = -1;
 	SEAI_AUTO_FD int lock_fd = -1;
-	int r = directory_base(options, base);
+	int r = seai_directory_find_base(options->runtime_dir, base);
 
 	if (r < 0)
 		return r;
@@ -334,7 +331,7 @@ uint64_t seai_directory_resolve(struct seai_wire *wire, const char *name)
 	if (n <= 0)
 		return 0;
 	target[n] = 0;
-	return directory_parse_process(target, &id) ? id : 0;
+	return seai_directory_parse_process(target, &id) ? id : 0;
 }
 
 int seai_directory_bind(struct seai_wire *wire, const char *name)
