@@ -8,7 +8,6 @@
 #define SEALANE_EXPORT_H
 
 #pragma GCC visibility push(default)
-#include <sealane/monitor.h>
 #include <sealane/sealane.h>
 #pragma GCC visibility pop
 

@@ -38,7 +38,7 @@ static void text_processes(FILE *stream, const struct sea_monitor_snapshot *snap
 	char backed[TERMINAL_TEXT_N_BYTES], used[TERMINAL_TEXT_N_BYTES], age[TERMINAL_TEXT_N_BYTES],
 		beat[TERMINAL_TEXT_N_BYTES];
 
-	fprintf(stream, "%8s %-20s %-8s %-10s %10s %10s %5s %10s %10s\n", "PID", "NAME", "CONDITION", "STATE", "AGE",
+	fprintf(stream, "%8s %-20s %-9s %-10s %10s %10s %5s %10s %10s\n", "PID", "NAME", "CONDITION", "STATE", "AGE",
 	        "HEARTBEAT", "PEERS", "BACKED", "USED");
 	for (size_t i = 0; i < snapshot->n_processes; i++) {
 		const struct sea_monitor_process *process = &snapshot->processes[i];
@@ -47,7 +47,7 @@ static void text_processes(FILE *stream, const struct sea_monitor_snapshot *snap
 		                   : process->is_incomplete ? "  (holds incomplete)"
 		                                            : "";
 
-		fprintf(stream, "%8d %-20.20s %-8s  %-10.10s %10s %10s %5" PRIu64 " %10s %10s%s\n", (int)process->pid,
+		fprintf(stream, "%8d %-20.20s %-9s %-10.10s %10s %10s %5" PRIu64 " %10s %10s%s\n", (int)process->pid,
 		        process->name[0] ? process->name : "-", monitor_condition(process),
 		        process->state[0] ? process->state : "-", terminal_duration(age, process->age_ns),
 		        terminal_duration(beat, process->heartbeat_age_ns), process->n_peers,
