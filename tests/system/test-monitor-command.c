@@ -86,6 +86,15 @@ static void command_forget(struct command *command)
 	command->text[0] = 0;
 }
 
+/* Whether its terminal takes lines and echoes them, as it did before. */
+static bool command_is_cooked(const struct command *command)
+{
+	struct termios termios;
+
+	CHECK_SYS(tcgetattr(command->fd, &termios));
+	return termios.c_lflag & ICANON && termios.c_lflag & ECHO;
+}
+
 /* Reads to the end. @return exit code */
 static int command_end(struct command *command)
 {
@@ -350,7 +359,6 @@ TEST(interactive, "the full screen shows processes, details, bytes and help, and
 	struct rig rig = rig_bind(SEA_PULL, "screen", NULL);
 	struct sea_channel *push;
 	struct sea_message *message, *held;
-	struct termios before, after;
 	struct command *command;
 
 	CHECK_OK(sea_channel_new(&push, rig.session, SEA_PUSH, NULL));
@@ -361,7 +369,6 @@ TEST(interactive, "the full screen shows processes, details, bytes and help, and
 	CHECK_OK(sea_channel_send(push, &message, rig_patience()));
 	CHECK_OK(sea_channel_receive(rig.channel, &held, rig_patience()));
 	command = START_ON_TERMINAL("top");
-	CHECK_SYS(tcgetattr(command->fd, &before));
 	command_expect(command, "session default");
 	command_expect(command, "1 living");
 	CHECK_SYS(write(command->fd, "h", 1));
@@ -382,8 +389,7 @@ TEST(interactive, "the full screen shows processes, details, bytes and help, and
 	CHECK_SYS(write(command->fd, "qqq", 3));
 	/* xterm's way back from the alternate screen. */
 	command_expect(command, "\x1b[?1049l");
-	CHECK_SYS(tcgetattr(command->fd, &after));
-	CHECK_EQ(before.c_lflag, after.c_lflag);
+	CHECK_EVENTUALLY(command_is_cooked(command));
 	CHECK_EQ(command_end(command), 0);
 	free(command);
 	sea_message_unref(held);
@@ -395,7 +401,6 @@ TEST(interactive_signal, "resized and then ended by a signal the full screen giv
 {
 	struct winsize size = { .ws_row = 10, .ws_col = 40 };
 	struct command *command = START_ON_TERMINAL("monitor", "--interactive");
-	struct termios after;
 
 	command_expect(command, "nobody is here");
 	command_forget(command);
@@ -403,9 +408,7 @@ TEST(interactive_signal, "resized and then ended by a signal the full screen giv
 	command_expect(command, "nobody is here");
 	CHECK_SYS(kill(command->pid, SIGTERM));
 	command_expect(command, "\x1b[?1049l");
-	CHECK_SYS(tcgetattr(command->fd, &after));
-	CHECK(after.c_lflag & ICANON);
-	CHECK(after.c_lflag & ECHO);
+	CHECK_EVENTUALLY(command_is_cooked(command));
 	CHECK_EQ(command_end(command), 0);
 	free(command);
 }
