@@ -43,7 +43,7 @@ void seai_monitor_copy(char *to, size_t n_to, const char *from, size_t n_from)
 	size_t i = 0;
 
 	for (; i < n_from && from[i] && i + 1 < n_to; i++)
-		to[i] = from[i] >= ' ' && from[i] < 127 ? from[i] : '?';
+		to[i] = (char)(from[i] >= ' ' && from[i] < 127 ? from[i] : '?');
 	to[i] = 0;
 }
 

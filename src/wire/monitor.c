@@ -176,7 +176,7 @@ static int snapshot_list(struct sea_monitor_snapshot *snapshot, int dir_fd)
 	struct dirent *entry;
 	int r = monitor_open_list(dir_fd, &dir);
 
-	while (r == 0 && (entry = readdir(dir))) {
+	while (r == 0 && dir && (entry = readdir(dir))) {
 		struct sea_monitor_process *process;
 		struct sea_monitor_file *file;
 		bool is_leftover = lock_fd >= 0 && monitor_is_leftover(dir_fd, entry->d_name, false);
@@ -219,7 +219,7 @@ static char monitor_kernel_state(int32_t pid, uid_t uid)
 	text[n] = 0;
 	/* After the name in parentheses, which may contain anything. */
 	end = strrchr(text, ')');
-	return end && end[1] == ' ' && isupper((unsigned char)end[2]) ? end[2] : '?';
+	return (char)(end && end[1] == ' ' && isupper((unsigned char)end[2]) ? end[2] : '?');
 }
 
 /* Reads a file whole: 0; -EBADMSG it is none that a process wrote. */
@@ -280,9 +280,8 @@ static int snapshot_read(struct sea_monitor_snapshot *snapshot, struct sea_monit
 		if (process->condition == SEA_MONITOR_DEAD)
 			break; /* nobody writes it any more */
 	}
-	process->kernel_state = process->condition == SEA_MONITOR_DEAD
-	                                ? '?'
-	                                : monitor_kernel_state(process->pid, stat.st_uid);
+	if (process->condition != SEA_MONITOR_DEAD)
+		process->kernel_state = monitor_kernel_state(process->pid, stat.st_uid);
 	return r == -ENOMEM ? r : 0;
 }
 
@@ -415,7 +414,7 @@ int sea_monitor_list(const struct sea_monitor_options *options, struct sea_monit
 	r = base_fd < 0 ? base_fd : monitor_open_list(base_fd, &dir);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	while (r == 0 && (entry = readdir(dir))) {
+	while (r == 0 && dir && (entry = readdir(dir))) {
 		struct sea_monitor_session *session;
 		struct stat stat;
 
@@ -448,7 +447,7 @@ static int clean_pass(int dir_fd, int rank, struct sea_monitor_file **files, siz
 	struct dirent *entry;
 	int r = monitor_open_list(dir_fd, &dir);
 
-	while (r == 0 && (entry = readdir(dir))) {
+	while (r == 0 && dir && (entry = readdir(dir))) {
 		struct sea_monitor_file *file;
 
 		if (clean_rank(entry->d_name) != rank || !monitor_is_leftover(dir_fd, entry->d_name, true))

@@ -99,7 +99,7 @@ static void status_clean(char *clean, size_t n_clean, const char *text)
 	size_t i = 0;
 
 	for (; text[i] && i + 1 < n_clean; i++)
-		clean[i] = (unsigned char)text[i] < ' ' || text[i] == 127 ? '?' : text[i];
+		clean[i] = (char)((unsigned char)text[i] < ' ' || text[i] == 127 ? '?' : text[i]);
 	clean[i] = 0;
 }
 
