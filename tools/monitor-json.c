@@ -50,16 +50,15 @@ static json_t *json_heaps(const struct sea_monitor_snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->n_heaps; i++) {
 		const struct sea_monitor_heap *h = &snapshot->heaps[i];
 
-		json_array_append_new(array,
-		                      json_pack("{s:o,s:I,s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
-		                                "process", json_id(h->process_id), "id", (json_int_t)h->id, "kind",
-		                                h->is_shared ? "shared" : "sealed", "default", (int)h->is_default,
-		                                "pages", h->pages, "quota", number(h->n_bytes_quota), "backed",
-		                                number(h->n_bytes_backed), "used", number(h->n_bytes_used), "peak",
-		                                number(h->n_bytes_peak), "pinned", number(h->n_bytes_pinned), "largest",
-		                                number(h->n_bytes_largest), "blocks", number(h->n_blocks), "arenas",
-		                                number(h->n_arenas), "retired", number(h->n_retired), "waits",
-		                                number(h->n_waits)));
+		json_array_append_new(
+			array, json_pack("{s:o,s:I,s:s,s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "process",
+		                         json_id(h->process_id), "id", (json_int_t)h->id, "kind", monitor_kind(h),
+		                         "name", h->name, "default", (int)h->is_default, "pages", h->pages, "quota",
+		                         number(h->n_bytes_quota), "backed", number(h->n_bytes_backed), "used",
+		                         number(h->n_bytes_used), "peak", number(h->n_bytes_peak), "pinned",
+		                         number(h->n_bytes_pinned), "largest", number(h->n_bytes_largest), "blocks",
+		                         number(h->n_blocks), "arenas", number(h->n_arenas), "retired",
+		                         number(h->n_retired), "waits", number(h->n_waits)));
 	}
 	return array;
 }

@@ -111,7 +111,7 @@ static void label_heap(FILE *stream, const struct sea_monitor_snapshot *snapshot
 	label_process(stream, snapshot, heap->process_id, is_influx);
 	snprintf(text, sizeof(text), "%u", heap->id);
 	label_put(stream, "heap", text, is_influx);
-	label_put(stream, "kind", heap->is_shared ? "shared" : "sealed", is_influx);
+	label_put(stream, "kind", monitor_kind(heap), is_influx);
 }
 
 static void label_channel(FILE *stream, const struct sea_monitor_snapshot *snapshot, const void *row, bool is_influx)

@@ -14,6 +14,11 @@ const char *monitor_condition(const struct sea_monitor_process *process)
 	return (unsigned)process->condition < 5 ? names[process->condition] : "unknown";
 }
 
+const char *monitor_kind(const struct sea_monitor_heap *heap)
+{
+	return heap->is_region ? "region" : heap->is_shared ? "shared" : "sealed";
+}
+
 const struct sea_monitor_process *monitor_find(const struct sea_monitor_snapshot *snapshot, uint64_t id)
 {
 	for (size_t i = 0; i < snapshot->n_processes; i++)
@@ -70,7 +75,7 @@ static void text_heaps(FILE *stream, const struct sea_monitor_snapshot *snapshot
 		fprintf(stream,
 		        "%-24.24s %4u %-6s %10s %10s %10s %10s %10s %10s %7" PRIu64 " %6" PRIu64 " %7" PRIu64
 		        " %6" PRIu64 "\n",
-		        monitor_name(name, snapshot, heap->process_id), heap->id, heap->is_shared ? "shared" : "sealed",
+		        monitor_name(name, snapshot, heap->process_id), heap->id, monitor_kind(heap),
 		        terminal_size(text[0], heap->n_bytes_quota), terminal_size(text[1], heap->n_bytes_backed),
 		        terminal_size(text[2], heap->n_bytes_used), terminal_size(text[3], heap->n_bytes_peak),
 		        terminal_size(text[4], heap->n_bytes_pinned), terminal_size(text[5], heap->n_bytes_largest),

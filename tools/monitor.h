@@ -35,6 +35,9 @@ bool monitor_is_over(struct monitor_end *end, const struct monitor_plan *plan,
 
 const char *monitor_condition(const struct sea_monitor_process *process);
 
+/* "sealed", "shared", "region" */
+const char *monitor_kind(const struct sea_monitor_heap *heap);
+
 /* "name(pid)" of a process of the snapshot, else its identity in hex. @return text */
 char *monitor_name(char text[static MONITOR_NAME_N_BYTES], const struct sea_monitor_snapshot *snapshot, uint64_t id);
 

@@ -163,11 +163,10 @@ static void top_draw_memory(struct top *top)
 
 		if (heap->process_id != top->selected_id)
 			continue;
-		top_line(top, A_NORMAL, "%4u %-6s %9s %9s %9s %9s %9s %7" PRIu64, heap->id,
-		         heap->is_shared ? "shared" : "sealed", terminal_size(text[0], heap->n_bytes_quota),
-		         terminal_size(text[1], heap->n_bytes_backed), terminal_size(text[2], heap->n_bytes_used),
-		         terminal_size(text[3], heap->n_bytes_pinned), terminal_size(text[4], heap->n_bytes_largest),
-		         heap->n_blocks);
+		top_line(top, A_NORMAL, "%4u %-6s %9s %9s %9s %9s %9s %7" PRIu64, heap->id, monitor_kind(heap),
+		         terminal_size(text[0], heap->n_bytes_quota), terminal_size(text[1], heap->n_bytes_backed),
+		         terminal_size(text[2], heap->n_bytes_used), terminal_size(text[3], heap->n_bytes_pinned),
+		         terminal_size(text[4], heap->n_bytes_largest), heap->n_blocks);
 	}
 }
 

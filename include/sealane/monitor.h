@@ -63,13 +63,15 @@ struct sea_monitor_process {
 	uint64_t n_bytes_copied;              /**< payload bytes copied by the library */
 };
 
-/** A heap. */
+/** A heap, or a region. */
 struct sea_monitor_heap {
 	uint64_t process_id;     /**< its owner */
 	uint32_t id;             /**< within its owner */
 	uint8_t is_shared;       /**< holders may write it */
 	uint8_t is_default;      /**< the one that came with the session */
-	char pages[14];          /**< what was asked for: "default", "thp", "collapse", "hugetlb" */
+	uint8_t is_region;       /**< a region: its user places the blocks */
+	char pages[13];          /**< what was asked for: "default", "thp", "collapse", "hugetlb" */
+	char name[32];           /**< of a region; "" */
 	uint64_t n_bytes_quota;  /**< the limit */
 	uint64_t n_bytes_backed; /**< taken from the kernel */
 	uint64_t n_bytes_used;   /**< in blocks that somebody holds */

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "memory/arena.h"
 #include "memory/chunks.h"
 #include "memory/heap-state.h"
 #include "memory/ledger.h"
+#include "memory/region.h"
 #include "memory/session.h"
 
 /* Blocks looked at with the books held in one go: some microseconds. */
@@ -51,6 +53,8 @@ static uint64_t census_largest(const struct sea_heap *heap)
 {
 	uint64_t largest = seai_heap_room(heap);
 
+	if (heap->region)
+		return 0; /* its user places the blocks */
 	largest = largest > heap->head_n_bytes ? largest - heap->head_n_bytes : 0;
 	for (const struct seai_arena *arena = heap->arenas; arena; arena = arena->heap_next) {
 		uint64_t run = arena->retired || arena->immutable ? 0 : census_longest_run(arena);
@@ -66,8 +70,10 @@ static uint64_t census_largest(const struct sea_heap *heap)
 static void census_heaps(struct seai_census *census, const struct sea_session *session)
 {
 	for (const struct sea_heap *heap = session->heaps; heap && census->n_heaps < SEAI_CENSUS_N_HEAPS;
-	     heap = heap->next)
-		census->heaps[census->n_heaps++] = (struct seai_census_heap){
+	     heap = heap->next) {
+		struct seai_census_heap *entry = &census->heaps[census->n_heaps++];
+
+		*entry = (struct seai_census_heap){
 			.id = heap->id,
 			.is_shared = heap->protection == SEA_PROTECTION_SHARED,
 			.is_default = heap->id == 0,
@@ -82,7 +88,11 @@ static void census_heaps(struct seai_census *census, const struct sea_session *s
 			.n_arenas = heap->n_arenas,
 			.n_retired = heap->n_arenas_retired,
 			.n_waits = heap->n_waits,
+			.is_region = heap->region != NULL,
 		};
+		if (heap->region)
+			memcpy(entry->name, heap->region->name, sizeof(entry->name));
+	}
 }
 
 /* What is counted at once: the heaps, the holders that there are, and the arenas to be walked. */
@@ -187,7 +197,7 @@ static void census_finish_arena(const struct census_walk *walk, const struct sea
 {
 	struct seai_census *census = walk->census;
 
-	if (arena->retired || !arena->heap || walk->n_bytes_arena >= arena->n_backed_bytes / 8)
+	if (arena->retired || !arena->heap || arena->heap->region || walk->n_bytes_arena >= arena->n_backed_bytes / 8)
 		return;
 	for (uint32_t i = 0; i < census->n_heaps; i++)
 		if (census->heaps[i].id == arena->heap->id)

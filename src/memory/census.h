@@ -38,7 +38,8 @@ struct seai_census_hold {
 
 struct seai_census_heap {
 	uint32_t id;
-	bool is_shared, is_default;
+	bool is_shared, is_default, is_region;
+	char name[32];  /* of a region */
 	uint32_t pages; /* enum sea_pages */
 	uint64_t n_bytes_quota, n_bytes_backed, n_bytes_used, n_bytes_peak;
 	/*

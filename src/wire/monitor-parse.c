@@ -142,6 +142,8 @@ static int parse_heap(struct sea_monitor_snapshot *snapshot, uint64_t process_id
 	heap->process_id = process_id;
 	heap->id = line_small(line, "id");
 	heap->is_shared = span_is(line_get(line, "kind"), "shared");
+	heap->is_region = span_is(line_get(line, "kind"), "region");
+	line_text(line, "name", heap->name, sizeof(heap->name));
 	heap->is_default = line_number(line, "default") == 1;
 	line_text(line, "pages", heap->pages, sizeof(heap->pages));
 	heap->n_bytes_quota = line_number(line, "quota");

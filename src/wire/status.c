@@ -188,15 +188,24 @@ static void status_add_heaps(struct seai_status *status)
 
 	for (uint32_t i = 0; i < status->census.n_heaps; i++) {
 		const struct seai_census_heap *heap = &status->census.heaps[i];
+		char name[sizeof(heap->name)];
+
+		/* One word, whatever its user called it. */
+		status_clean(name, sizeof(name), heap->name);
+		for (char *at = name; *at; at++)
+			*at = (char)(*at == ' ' ? '_' : *at);
 
 		status_add(status,
 		           "heap id=%u kind=%s default=%d pages=%s quota=%" PRIu64 " backed=%" PRIu64 " used=%" PRIu64
 		           " peak=%" PRIu64 " pinned=%" PRIu64 " largest=%" PRIu64 " blocks=%" PRIu64 " arenas=%" PRIu64
-		           " retired=%" PRIu64 " waits=%" PRIu64 "\n",
-		           heap->id, heap->is_shared ? "shared" : "sealed", heap->is_default,
-		           heap->pages < 4 ? pages[heap->pages] : "?", heap->n_bytes_quota, heap->n_bytes_backed,
-		           heap->n_bytes_used, heap->n_bytes_peak, heap->n_bytes_pinned, heap->n_bytes_largest,
-		           heap->n_blocks, heap->n_arenas, heap->n_retired, heap->n_waits);
+		           " retired=%" PRIu64 " waits=%" PRIu64 " name=%s\n",
+		           heap->id,
+		           heap->is_region   ? "region"
+		           : heap->is_shared ? "shared"
+		                             : "sealed",
+		           heap->is_default, heap->pages < 4 ? pages[heap->pages] : "?", heap->n_bytes_quota,
+		           heap->n_bytes_backed, heap->n_bytes_used, heap->n_bytes_peak, heap->n_bytes_pinned,
+		           heap->n_bytes_largest, heap->n_blocks, heap->n_arenas, heap->n_retired, heap->n_waits, name);
 	}
 }
 

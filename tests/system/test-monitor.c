@@ -427,6 +427,33 @@ TEST(disk_full, "on a full disk the process goes on, and is shown as living with
 	CHECK_SYS(umount(path));
 }
 
+/* The name of the only region that is shown; false: none is, or it is not shown as it is. */
+static bool region_is_shown(const char *name, uint64_t n_bytes)
+{
+	struct sea_monitor_snapshot *snapshot = look(NULL);
+	bool is_shown = false;
+
+	for (size_t i = 0; i < snapshot->n_heaps; i++)
+		is_shown |= snapshot->heaps[i].is_region && strcmp(snapshot->heaps[i].name, name) == 0 &&
+		            snapshot->heaps[i].n_bytes_backed >= n_bytes;
+	sea_monitor_free(snapshot);
+	return is_shown;
+}
+
+TEST(regions, "a region is shown with its name among the heaps, and is gone when it was freed")
+{
+	struct sea_region_options options = { .n_bytes = 1 << 20, .name = "my region" };
+	struct sea_session *session;
+	struct sea_region *region;
+
+	CHECK_OK(sea_session_open(&session, NULL));
+	CHECK_OK(sea_region_new(&region, session, &options));
+	CHECK_EVENTUALLY(region_is_shown("my_region", 1 << 20));
+	sea_region_close(region, NULL);
+	CHECK_EVENTUALLY(!region_is_shown("my_region", 0));
+	sea_session_close(session);
+}
+
 TEST(state, "a state is a word")
 {
 	struct sea_session *session;
