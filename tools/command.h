@@ -10,6 +10,9 @@
  *   sealane recv   [--out DIR] [--from ADDRESS] [--session NAME] [--json] [--quiet]
  *   sealane bench  NAME|all [--json] [--csv FILE] [--quick] [--runs N] [--cpus A,B]
  *   sealane doctor [--session NAME] [--runtime-dir DIR] [--clean] [--quiet] [--json]
+ *   sealane monitor [--session NAME] [--runtime-dir DIR] [--timeout MS] [--cleanup | --view | --list-all | --interactive]
+ *                  [--self-destruct] [--json | --prometheus | --influx]
+ *   sealane top    [--session NAME] [--runtime-dir DIR] [--timeout MS] [--self-destruct]
  *   sealane help [NAME], sealane --help, sealane --version
  *
  * Common to all: --help; sizes are a number with an optional K, M, G, T (powers of 1024,
@@ -33,5 +36,7 @@ int send_main(int argc, char **argv);
 int recv_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
+int monitor_main(int argc, char **argv);
+int top_main(int argc, char **argv);
 
 #endif

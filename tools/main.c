@@ -27,6 +27,8 @@ static const struct command commands[] = {
 	{ "recv", "receive what was sent, verify it, store it", recv_main },
 	{ "bench", "measure this machine, Sealane and its peers", bench_main },
 	{ "doctor", "check this machine and clean up after dead processes", doctor_main },
+	{ "monitor", "watch a session: processes, memory, queues, who holds what", monitor_main },
+	{ "top", "the same, full screen", top_main },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -35,9 +37,8 @@ static const struct {
 	uint64_t bit;
 	const char *name;
 } features[] = {
-	{ SEA_FEATURE_MEMFD, "memfd" },
-	{ SEA_FEATURE_ORPHANS, "orphans" },
-	{ SEA_FEATURE_IMMUTABLE, "immutable" },
+	{ SEA_FEATURE_MEMFD, "memfd" }, { SEA_FEATURE_ORPHANS, "orphans" }, { SEA_FEATURE_IMMUTABLE, "immutable" },
+	{ SEA_FEATURE_META, "meta" },   { SEA_FEATURE_SHMEM, "shmem" },
 };
 
 static const struct command *command_find(const char *name)

@@ -10,6 +10,7 @@
  *   5. names of parts that travel by another road than a message: meta.h
  *   6. memory whose layout is the user's own: region.h
  *   7. own heaps with quota, huge pages, NUMA nodes: heap.h
+ *   8. watching sessions from outside: monitor.h
  */
 #ifndef SEALANE_SEALANE_H
 #define SEALANE_SEALANE_H
@@ -20,6 +21,7 @@
 #include <sealane/heap.h>
 #include <sealane/message.h>
 #include <sealane/meta.h>
+#include <sealane/monitor.h>
 #include <sealane/region.h>
 #include <sealane/session.h>
 #include <sealane/shm-options.h>

@@ -119,6 +119,13 @@ struct sea_heap *sea_session_heap(struct sea_session *session);
 /** This process's identity in the session: a random number, never 0. Any thread. Since 0.1. */
 uint64_t sea_session_id(const struct sea_session *session);
 
+/**
+ * Says in a word what this process is doing, for those who watch (monitor.h): "RUNNING", for instance. Nothing else depends on it.
+ * @param state up to 31 printable ASCII characters without a space; NULL or "" for none
+ * @return 0; -EINVAL another character, or too long; -EPERM in a forked child. Any thread. Since 0.2.
+ */
+int sea_session_set_state(struct sea_session *session, const char *state);
+
 /** The session's directory: valid until close. Borrowed. Any thread. Since 0.1. */
 const char *sea_session_directory(const struct sea_session *session);
 

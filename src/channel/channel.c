@@ -54,6 +54,20 @@ static uint64_t channel_n_taken(struct seai_endpoint *endpoint, const struct sea
 	return seai_lookup_n_taken(&seai_channel_of(endpoint)->lookup, attached);
 }
 
+static void channel_count(struct seai_endpoint *endpoint, struct seai_endpoint_counts *ret_counts)
+{
+	struct sea_channel *channel = seai_channel_of(endpoint);
+
+	ret_counts->n_sent = atomic_load_explicit(&channel->n_sent, memory_order_relaxed);
+	ret_counts->n_received = atomic_load_explicit(&channel->n_received, memory_order_relaxed);
+	ret_counts->n_refused = atomic_load_explicit(&channel->n_refused, memory_order_relaxed);
+	ret_counts->n_doorbells = atomic_load_explicit(&channel->n_doorbells, memory_order_relaxed);
+	ret_counts->n_sleeps = atomic_load_explicit(&channel->n_sleeps, memory_order_relaxed);
+	SEAI_LOCKED(&channel->session->books, books);
+	ret_counts->n_orphans = channel->account->n_orphans;
+	ret_counts->n_orphans_waiting = channel->account->n_orphans_waiting;
+}
+
 static void channel_on_fork(struct seai_endpoint *endpoint)
 {
 	struct sea_channel *channel = seai_channel_of(endpoint);
@@ -217,6 +231,7 @@ int sea_channel_new(struct sea_channel **ret_channel, struct sea_session *sessio
 	channel->endpoint.on_change = channel_note_change;
 	channel->endpoint.is_quiet = channel_is_quiet;
 	channel->endpoint.n_taken = channel_n_taken;
+	channel->endpoint.count = channel_count;
 	channel->endpoint.on_fork = channel_on_fork;
 	channel->kick_fd = -1;
 	channel->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

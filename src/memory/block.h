@@ -39,7 +39,7 @@ struct seai_block {
 	struct seai_account *account; /* of the channel that sent it, for orphans; see ledger.h */
 	union {
 		struct seai_block *next; /* while free: in a free list */
-		uint64_t sequence;       /* while used: when its channel sent it, for the order of orphans */
+		uint64_t sequence;       /* while used and account is set: when its channel sent it, see below */
 	};
 
 	/* Second cache line. */
@@ -54,6 +54,12 @@ struct seai_block {
 	uint64_t n_backed; /* bytes from offset on that are known to be backed */
 	uint64_t hint;     /* of a region's: the user's word */
 };
+
+/*
+ * A sequence is a time in ms, shifted, and a number below: strictly growing per account, which is the order of orphans, and
+ * a time to within a second and what was sent in it. 40 bits of ms last for 34 years.
+ */
+#define SEAI_SEQUENCE_MS_SHIFT 24
 
 #define SEAI_BLOCK_USED 1u   /* handed out */
 #define SEAI_BLOCK_NOTIFY 2u /* somebody wants to know when it is free */

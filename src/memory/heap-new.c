@@ -105,6 +105,7 @@ int seai_heap_new(struct sea_heap **ret_heap, struct sea_session *session, const
 	seai_lock_take(&session->books);
 	r = heap_prefault(heap);
 	if (r == 0) {
+		heap->id = session->next_heap_id++;
 		heap->next = session->heaps;
 		session->heaps = heap;
 	}

@@ -14,6 +14,7 @@
 
 struct sea_heap {
 	struct sea_session *session;
+	uint32_t id; /* never used again within the session */
 	uint64_t quota;
 	uint64_t arena_n_bytes; /* for blocks, in an ordinary arena; its head comes on top */
 	uint64_t unit_n_bytes;  /* memory is backed in multiples of this: a chunk, or a huge page */

@@ -205,8 +205,15 @@ void seai_ledger_release_own(struct sea_session *session, struct seai_block *blo
 
 void seai_ledger_set_sent(struct seai_block *block, const struct sea_message *message, struct seai_account *account)
 {
+	uint64_t sequence = atomic_load_explicit(&message->session->now_sequence, memory_order_relaxed);
+
 	if (SEAI_UNLIKELY(message->session->guard))
 		seai_block_guard(block, true);
+	/* Growing whatever the clock says: the order of orphans is exact. Both lines are written by each send anyway. */
+	if (sequence < account->next_sequence)
+		sequence = account->next_sequence;
+	account->next_sequence = sequence + 1;
+	block->sequence = sequence;
 	if (SEAI_UNLIKELY(account->policy != SEA_ORPHANS_DROP)) {
 		block->message_offset = message->offset;
 		block->message_n_bytes = message->n_bytes;
@@ -215,7 +222,6 @@ void seai_ledger_set_sent(struct seai_block *block, const struct sea_message *me
 		block->flags |= SEAI_BLOCK_HEAD;
 		if (message->kind == SEAI_MESSAGE_TABLE)
 			block->flags |= SEAI_BLOCK_TABLE;
-		block->sequence = account->n_sent++;
 	}
 	if (block->account == account)
 		return;

@@ -27,7 +27,7 @@ struct seai_arena;
 /* What a sending channel has out, and what came back. Lives until its channel is closed and all it sent is released. */
 struct seai_account {
 	uint64_t n_outstanding;                     /* head blocks sent and not free yet */
-	uint64_t n_sent;                            /* gives blocks their sequence */
+	uint64_t next_sequence;                     /* least that the next block to be sent gets */
 	struct sea_message *orphans, *orphans_last; /* through next; each with its own holds */
 	uint64_t n_orphans_waiting, n_orphans;
 	enum sea_orphans policy;

@@ -47,6 +47,8 @@ struct sea_session {
 	uint32_t meta_session; /* the same with the host, as in metas */
 	const struct seai_session_hooks *hooks;
 	struct seai_wire *wire;
+	/* CLOCK_MONOTONIC in ms, shifted: the least sequence of what is sent now. As of the last heartbeat, up to a second old. */
+	_Atomic uint64_t now_sequence;
 
 	struct seai_lock books;    /* guards all below but the atomics */
 	uint64_t quota;            /* of all processes of the session together; 0: none. Does not change */
@@ -69,6 +71,7 @@ struct sea_session {
 	uint32_t next_arena_id;
 	_Atomic bool is_showing;     /* somebody has subscribed to memory that comes and goes */
 	_Atomic bool has_new_arenas; /* of which a subscriber was not told yet */
+	uint32_t next_heap_id;
 	struct seai_arena **
 		arenas; /* all own arenas that are not gone, by slot = arena_id % n_arena_slots; chained by linear probing */
 	uint32_t n_arena_slots;

@@ -22,6 +22,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/point.h"
+#include "wire/monitor.h"
+#include "wire/status.h"
 #include "wire/wire.h"
 
 /* Opens; in a group session another member may have made it a moment ago, and is about to give the group its rights. */
@@ -158,9 +160,8 @@ static int directory_open_own(int parent_fd, const char *path, const struct seai
 	return fd;
 }
 
-static int directory_base(const struct sea_session_options *options, char base[768])
+int seai_directory_find_base(const char *chosen, char base[768])
 {
-	const char *chosen = options->runtime_dir;
 	struct stat stat_buffer;
 
 	if (!chosen || !*chosen)
@@ -223,8 +224,7 @@ static int directory_listen(struct seai_wire *wire)
 
 static int directory_make_status(struct seai_wire *wire)
 {
-	char name[40], text[160];
-	int n;
+	char name[40];
 
 	snprintf(name, sizeof(name), "p-%016llx.status", (unsigned long long)wire->session->id);
 	wire->status_fd = openat(wire->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
@@ -237,10 +237,7 @@ static int directory_make_status(struct seai_wire *wire)
 	if (flock(wire->status_fd, LOCK_EX | LOCK_NB) < 0)
 		return -errno;
 	SEAI_POINT("directory: status file empty");
-	n = snprintf(text, sizeof(text), "pid %d\nname %s\n", (int)getpid(), wire->session->process_name);
-	if (pwrite(wire->status_fd, text, (size_t)n, 0) != n)
-		return errno ? -errno : -ENOSPC;
-	return 0;
+	return seai_status_write_first(wire);
 }
 
 int seai_directory_open(struct seai_wire *wire, const struct sea_session_options *options)
@@ -248,7 +245,7 @@ int seai_directory_open(struct seai_wire *wire, const struct sea_session_options
 	char base[768];
 	SEAI_AUTO_FD int base_fd = -1;
 	SEAI_AUTO_FD int lock_fd = -1;
-	int r = directory_base(options, base);
+	int r = seai_directory_find_base(options->runtime_dir, base);
 
 	if (r < 0)
 		return r;
@@ -403,7 +400,7 @@ size_t seai_directory_list(const struct seai_wire *wire, uint64_t *ids, size_t n
 		return 0;
 	}
 	while (n < n_max && (entry = readdir(dir)))
-		if (directory_parse_process(entry->d_name, &ids[n]) && strcmp(entry->d_name + 18, ".sock") == 0 &&
+		if (seai_directory_parse_process(entry->d_name, &ids[n]) && strcmp(entry->d_name + 18, ".sock") == 0 &&
 		    ids[n] != wire->session->id)
 			n++;
 	closedir(dir);

@@ -543,6 +543,7 @@ bool seai_endpoint_has_peer(struct seai_wire *wire, const struct seai_endpoint *
 
 void seai_endpoint_add(struct seai_wire *wire, struct seai_endpoint *endpoint)
 {
+	endpoint->id = wire->next_endpoint_id++;
 	endpoint->next = wire->endpoints;
 	wire->endpoints = endpoint;
 }

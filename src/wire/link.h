@@ -23,6 +23,12 @@ enum seai_link_state {
 	SEAI_LINK_DEAD = 3,   /* the peer's process is gone */
 };
 
+/* Counters of a channel, for the status file. */
+struct seai_endpoint_counts {
+	uint64_t n_sent, n_received, n_refused, n_doorbells, n_sleeps;
+	uint64_t n_orphans, n_orphans_waiting;
+};
+
 /*
  * What a channel is to the wire. Called with control held, on the service thread or, while the
  * channel's thread makes progress with the socket, on that one.
@@ -34,7 +40,9 @@ struct seai_endpoint {
 	uint32_t n_receive;
 	char (*names)[SEAI_ADDRESS_N_BYTES]; /* all file names it is bound to */
 	uint32_t n_names;
-	uint32_t n_links; /* open or opening */
+	uint32_t n_links;           /* open or opening */
+	uint32_t id;                /* never used again within the session */
+	uint64_t peak_out, peak_in; /* fullest that a heartbeat found one of its queues (service thread) */
 	/* A link is ready for use. */
 	void (*on_link)(struct seai_endpoint *endpoint, struct seai_link *link);
 	/* A link's state changed. */
@@ -43,6 +51,8 @@ struct seai_endpoint {
 	bool (*is_quiet)(struct seai_endpoint *endpoint);
 	/* Holds of an arena that the channel's thread has counted for itself so far. */
 	uint64_t (*n_taken)(struct seai_endpoint *endpoint, const struct seai_attached *attached);
+	/* What it has counted so far. Control held; takes the books. */
+	void (*count)(struct seai_endpoint *endpoint, struct seai_endpoint_counts *ret_counts);
 	/* In the child, after a fork: closes its descriptors. */
 	void (*on_fork)(struct seai_endpoint *endpoint);
 };

@@ -22,6 +22,7 @@
 #include "wire/records.h"
 #include "wire/resolver.h"
 #include "wire/side.h"
+#include "wire/status.h"
 #include "wire/wire.h"
 
 static void hook_poke(struct sea_session *session)
@@ -94,7 +95,9 @@ static int open_make_wire(struct sea_session *session, const struct sea_session_
 	wire->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (wire->wake_fd < 0)
 		return -errno;
-	r = seai_directory_open(wire, options);
+	r = seai_status_new(&wire->status);
+	if (r == 0)
+		r = seai_directory_open(wire, options);
 	if (r < 0)
 		return r;
 	session->directory = wire->directory;
@@ -162,6 +165,7 @@ static void open_free_wire(struct seai_wire *wire)
 		wire->dead = next;
 	}
 	free(wire->introductions);
+	seai_status_free(wire->status);
 	seai_close(wire->epoll_fd);
 	seai_close(wire->wake_fd);
 	seai_close(wire->inotify_fd);
@@ -262,6 +266,8 @@ int sea_session_open(struct sea_session **ret_session, const struct sea_session_
 		open_destroy(session);
 		return r;
 	}
+	/* Now that there is something to be told. */
+	seai_status_want(session->wire);
 	*ret_session = session;
 	return 0;
 }

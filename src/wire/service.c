@@ -23,6 +23,7 @@
 #include "wire/events.h"
 #include "wire/link.h"
 #include "wire/records.h"
+#include "wire/status.h"
 #include "wire/wire.h"
 
 /* How often what cannot be waited for is tried again: retired arenas that somebody still has mapped, a full backlog. */
@@ -266,14 +267,16 @@ static void *service_main(void *argument)
 	prctl(PR_SET_NAME, "sealane", 0, 0, 0);
 	while (!atomic_load_explicit(&wire->stop, memory_order_acquire)) {
 		struct epoll_event events[64];
-		int64_t wait_ns = service_work(wire, &retry_ns);
+		int64_t wait_ns = service_work(wire, &retry_ns), beat_ns = seai_status_beat(wire);
 		int n;
+
+		if (wait_ns < 0 || beat_ns < wait_ns)
+			wait_ns = beat_ns;
 
 		if (atomic_load_explicit(&wire->stop, memory_order_acquire))
 			break;
 		/* Milliseconds do: what has to be exact is not waited for here. */
-		n = epoll_wait(wire->epoll_fd, events, 64,
-		               wait_ns < 0 ? -1 : (int)((wait_ns + SEAI_NS_PER_MS - 1) / SEAI_NS_PER_MS));
+		n = epoll_wait(wire->epoll_fd, events, 64, (int)((wait_ns + SEAI_NS_PER_MS - 1) / SEAI_NS_PER_MS));
 		SEAI_LOCKED(&wire->control, control);
 		for (int i = 0; i < n; i++)
 			service_handle(wire, &events[i]);

@@ -178,7 +178,12 @@ struct seai_wire {
 	_Atomic(struct seai_resolver_table *) resolved; /* see resolver.c */
 	struct seai_events *events;                     /* of the subscriber of this process; NULL: none */
 	bool must_show;                                 /* a peer has subscribed */
-	struct seai_request *requests;                  /* questions to owners that are not answered yet */
+	struct seai_status *status;                     /* see status.h; the service thread's */
+	_Atomic bool wants_status;                      /* write it at once, not at the next heartbeat */
+	char state[32];                                 /* the program's word */
+	uint32_t next_endpoint_id;
+
+	struct seai_request *requests; /* questions to owners that are not answered yet */
 	uint32_t n_requests;
 	uint64_t last_request_id;
 
