@@ -61,8 +61,15 @@ struct sea_heap_options {
 	uint32_t segment_id;
 	/** Must be 0. */
 	uint32_t reserved_32;
+	/**
+	 * The name of memory that a keeper has (sea_session_keep() in region.h): the heap is that, warm, and grows no further; protection must be
+	 * SEA_PROTECTION_SHARED, quota and arena size are not looked at. NULL: none. Since 0.2.
+	 */
+	const char *kept_name;
+	/** How long to wait for the keeper, and for the readers of the memory's last life to be done; 0 not at all, -1 for ever. */
+	int64_t kept_timeout_ns;
 	/** Must be 0. */
-	uint64_t reserved[6];
+	uint64_t reserved[4];
 };
 
 /** State of a heap. */
@@ -96,7 +103,8 @@ struct sea_heap_holder {
  * @param ret_heap receives the heap; the caller frees it, or the session does at its close
  * @param options NULL for the defaults
  * @return 0; -EINVAL an option out of its range; -ENOMEM; -ENOTSUP these pages or
- *         this node do not exist here; -EPERM in a forked child. Since 0.1.
+ *         this node do not exist here, or a sealed heap of kept memory; -EPERM in a forked child; with kept_name also -ENOENT nobody keeps that
+ *         name, -EBUSY another process has it, -ETIMEDOUT, -EINTR, -EMFILE, -EDEADLK in a callback. Since 0.1.
  */
 int sea_heap_new(struct sea_heap **ret_heap, struct sea_session *session, const struct sea_heap_options *options);
 

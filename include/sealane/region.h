@@ -41,6 +41,14 @@ struct sea_region_block {
  */
 typedef void (*sea_region_release_fn)(const struct sea_region_block *blocks, size_t n_blocks, void *userdata);
 
+/** As sea_region_release_fn, one part per call. */
+typedef void (*sea_region_release_one_fn)(void *data, size_t n_bytes, uint64_t hint, void *userdata);
+
+/** Leave the file of a region where it is at close. */
+#define SEA_REGION_KEEP_FILE (1u << 8)
+/** Fill the region with zeros, whatever its file or keeper has; new memory is zero anyway. */
+#define SEA_REGION_ZERO (1u << 9)
+
 /** How to make a region. Unset members must be zero. */
 struct sea_region_options {
 	/** Size in bytes; rounded up to whole pages of 64 KiB (2 MiB with SEA_PAGES_HUGETLB). Above 0. */
@@ -51,7 +59,7 @@ struct sea_region_options {
 	enum sea_protection protection;
 	/** Pages to ask for. */
 	enum sea_pages pages;
-	/** SEA_HEAP_MLOCK, SEA_HEAP_NUMA; SEA_HEAP_PREFAULT goes without saying. */
+	/** SEA_HEAP_MLOCK, SEA_HEAP_NUMA, SEA_REGION_ bits; SEA_HEAP_PREFAULT goes without saying. */
 	uint32_t flags;
 	/** Node for SEA_HEAP_NUMA. */
 	uint32_t numa_node;
@@ -63,12 +71,25 @@ struct sea_region_options {
 	int64_t linger_ns;
 	/** The user's own word: other processes that look at the region see it. */
 	uint64_t user_flags;
+	/**
+	 * A file whose pages are the region's: on hugetlbfs, or of any file system that can map for writing; made if it is not there, of the region's size
+	 * if it is, and removed at close unless SEA_REGION_KEEP_FILE. A folder (with a slash at its end): a file of the region's name in it. Such a
+	 * region is shared. Who cuts the file kills those who read it, so receivers map it only if their session trusts files
+	 * (SEA_SESSION_TRUST_FILES). NULL: none.
+	 */
+	const char *path;
+	/** The name of memory that a keeper has (sea_session_keep()), which becomes the region, warm and with what is in it. n_bytes must be its size, or 0. Such a region is shared. NULL: none. */
+	const char *kept_name;
+	/** How long to wait for the keeper, and for the readers of kept memory's last life to be done; 0 not at all, -1 for ever. */
+	int64_t kept_timeout_ns;
+	/** Told of releases one by one; on_release has precedence. */
+	sea_region_release_one_fn on_release_one;
 	/** Told of releases. NULL: sea_region_take_released() is asked. */
 	sea_region_release_fn on_release;
 	/** Passed to on_release. */
 	void *userdata;
 	/** Must be 0. */
-	uint64_t reserved[8];
+	uint64_t reserved[4];
 };
 
 /** State of a region. */
@@ -86,7 +107,9 @@ struct sea_region_stats {
  *
  * @param ret_region receives the region; the caller closes it, or the session does at its close, without waiting
  * @return 0; -EINVAL an option out of its range, or no size; -ENOMEM; -EPERM it may not be locked, or a forked child; -ENOTSUP
- *         these pages or this node do not exist here; -EMFILE, -ENFILE. Any thread. Since 0.2.
+ *         these pages or this node do not exist here, or a sealed region of a file or of kept memory was asked for; -EMFILE, -ENFILE; of a file
+ *         what opening and sizing it gives, -EBADMSG it is not a plain file of that size; of kept memory -ENOENT nobody keeps
+ *         that name, -EBUSY another process has it, -EINVAL another size, -ETIMEDOUT, -EINTR. Any thread. Since 0.2.
  */
 int sea_region_new(struct sea_region **ret_region, struct sea_session *session,
                    const struct sea_region_options *options);
@@ -140,6 +163,30 @@ int sea_region_fd(struct sea_region *region);
 
 /** Fills in the state. @return 0; -EPERM in a forked child. Any thread. Since 0.2. */
 int sea_region_get_stats(struct sea_region *region, struct sea_region_stats *ret_stats);
+
+/** How to keep memory. Unset members must be zero. */
+struct sea_keep_options {
+	/** Its name in the session, 1 to 31 bytes of [A-Za-z0-9._-]. */
+	const char *name;
+	/** Its size in bytes; rounded up as a region's. Above 0. */
+	uint64_t n_bytes;
+	/** Pages to ask for: SEA_PAGES_DEFAULT, SEA_PAGES_THP, SEA_PAGES_HUGETLB. */
+	enum sea_pages pages;
+	/** SEA_HEAP_MLOCK. */
+	uint32_t flags;
+	/** Must be 0. */
+	uint64_t reserved[4];
+};
+
+/**
+ * Keeps memory for others, across their restarts: backed, and locked if asked for, once. A process makes it its region or its shared heap by the
+ * name (kept_name in their options); after its end the next one gets the same pages, as soon as no reader of the former life has them
+ * mapped. Sealed memory cannot be kept: its first owner's mapping would be the only one that could ever write it. It goes with the session's close, or this process's end; who has it then goes on with it.
+ *
+ * @return 0; -EINVAL an option out of its range; -EADDRINUSE a living process keeps that name; -ENOMEM; -EPERM it may not be
+ *         locked, or a forked child; -ENOTSUP no such pages; -EMFILE, -ENFILE. Any thread. Since 0.2.
+ */
+int sea_session_keep(struct sea_session *session, const struct sea_keep_options *options);
 
 /** What happened to a piece of memory. */
 enum sea_region_event_type {

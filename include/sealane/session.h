@@ -46,6 +46,9 @@ enum sea_transport {
 	SEA_TRANSPORT_SHMEM = 1, /**< shared: the only holder of a message may change it in place and pass it on */
 };
 
+/** Map regions of other processes that are plain files: who cuts such a file kills those who read it. */
+#define SEA_SESSION_TRUST_FILES (1u << 0)
+
 /** How to open a session. All zero is a good start; unset members must be zero. */
 struct sea_session_options {
 	/** Name of the session: 1 to 64 of [A-Za-z0-9._-], not starting with a dot. NULL: $SEALANE_SESSION, else "default". */
@@ -69,8 +72,10 @@ struct sea_session_options {
 	 * allowed), else what a process that is there has set, else no limit. The first process that sets one decides. Since 0.2.
 	 */
 	uint64_t session_quota_n_bytes;
+	/** SEA_SESSION_ bits. $SEALANE_TRUST_FILES=1 is SEA_SESSION_TRUST_FILES. Since 0.2. */
+	uint64_t flags;
 	/** Must be 0. */
-	uint64_t reserved[7];
+	uint64_t reserved[6];
 };
 
 /** Counters of a session since it was opened. */

@@ -122,6 +122,7 @@ static int arena_lay_out(struct seai_arena *arena, uint64_t n_data_bytes, enum s
 	arena->immutable = kind == SEAI_ARENA_ONE_FRAME;
 	arena->is_odd = arena->immutable || kind == SEAI_ARENA_REGION;
 	arena->shared = arena->heap->protection == SEA_PROTECTION_SHARED && !arena->immutable;
+	arena->is_given = arena->heap->given_fd >= 0;
 	return arena->n_bytes > (uint64_t)INT64_MAX / 2 ? -ENOMEM : 0;
 }
 
@@ -184,7 +185,8 @@ static void arena_write_head(struct seai_arena *arena)
 	head->generations_offset = ARENA_GENERATIONS_OFFSET;
 	head->data_offset = arena->data_offset;
 	head->n_blocks_max = arena->n_blocks_max;
-	head->flags = (arena->immutable ? SEAI_ARENA_IMMUTABLE : 0) | (arena->shared ? SEAI_ARENA_SHARED : 0);
+	head->flags = (arena->immutable ? SEAI_ARENA_IMMUTABLE : 0) | (arena->shared ? SEAI_ARENA_SHARED : 0) |
+	              (arena->heap->is_file ? SEAI_ARENA_FILE : 0);
 	SEAI_POINT("arena: head without magic");
 	/* release: pairs with the acquire of whoever attaches the arena */
 	atomic_store_explicit(&head->magic, SEAI_ARENA_MAGIC, memory_order_release);
@@ -231,7 +233,7 @@ static int arena_seal_shared(struct seai_arena *arena)
 	int fd;
 
 	if (fcntl(arena->ro_fd, F_ADD_SEALS, ARENA_SEALS_SIZE | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0 ||
-	    fcntl(arena->rw_fd, F_ADD_SEALS, ARENA_SEALS_SIZE | F_SEAL_SEAL) < 0)
+	    (!arena->is_given && fcntl(arena->rw_fd, F_ADD_SEALS, ARENA_SEALS_SIZE | F_SEAL_SEAL) < 0))
 		return errno == EINVAL ? -ENOTSUP : -errno;
 	SEAI_POINT("arena: sealed");
 	/* The first descriptor does not count as a writer of the file: with it alone a lease would not see those whom it was passed to. */
@@ -282,7 +284,10 @@ static int arena_map_files(struct seai_arena *arena)
 	arena->ro_fd = arena_make_file("sealane-head", false, arena->data_offset);
 	if (arena->ro_fd < 0)
 		return arena->ro_fd;
-	arena->rw_fd = arena_make_file("sealane-shared", arena->hugetlb, arena->n_bytes - arena->data_offset);
+	if (arena->is_given)
+		arena->rw_fd = seai_take_fd(&arena->heap->given_fd);
+	else
+		arena->rw_fd = arena_make_file("sealane-shared", arena->hugetlb, arena->n_bytes - arena->data_offset);
 	if (arena->rw_fd < 0)
 		return arena->rw_fd;
 	r = arena_map_at(arena, 0, arena->data_offset, arena->ro_fd, PROT_READ | PROT_WRITE);
@@ -547,7 +552,7 @@ bool seai_arena_try_destroy(struct seai_arena *arena)
 		/* Our own readers would be in the way: the descriptor for others, and the mapping of a frozen frame. */
 		arena->ro_fd = seai_close(arena->ro_fd);
 		arena->payload_fd = seai_close(arena->payload_fd);
-		if (arena->frozen && arena->head) {
+		if ((arena->frozen || arena->is_given) && arena->head) {
 			munmap(arena->head, arena->n_bytes);
 			arena->head = NULL;
 		}

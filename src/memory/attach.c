@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/kernel.h"
@@ -73,14 +74,39 @@ static int attach_check_file(int fd, int all, int any, uint64_t *ret_n_bytes)
 	return 0;
 }
 
-static int attach_check_files(const int fds[2], uint64_t n_bytes[2])
+/*
+ * A user's file as payload: whoever may write it can cut it, which is a signal to those who read it then. So only where the session's user
+ * asked for it, and only a plain file that no other user can write.
+ */
+static int attach_check_plain(const struct sea_session *session, int fd, uint64_t *ret_n_bytes, bool *ret_is_file)
+{
+	struct stat stat;
+
+	if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode) || stat.st_size < (off_t)SEAI_CHUNK_N_BYTES ||
+	    (uint64_t)stat.st_size % SEAI_CHUNK_N_BYTES || (uint64_t)stat.st_size > SEAI_TABLE_OFFSET_MASK)
+		return -EBADMSG;
+	if ((stat.st_uid != geteuid() && stat.st_uid != 0) || stat.st_mode & 0022)
+		return -EBADMSG;
+	if (!session->trusts_files)
+		return -ENOTSUP;
+	*ret_n_bytes = (uint64_t)stat.st_size;
+	*ret_is_file = true;
+	return 0;
+}
+
+static int attach_check_files(const struct sea_session *session, const int fds[2], uint64_t n_bytes[2],
+                              bool *ret_is_file)
 {
 	/* Without a write seal the sender, or anybody who has the file, could change the books in it. */
 	int r = attach_check_file(fds[0], ATTACH_SEALS, F_SEAL_WRITE | F_SEAL_FUTURE_WRITE, &n_bytes[0]);
 
 	n_bytes[1] = 0;
-	if (r == 0 && fds[1] >= 0)
+	*ret_is_file = false;
+	if (r == 0 && fds[1] >= 0) {
 		r = attach_check_file(fds[1], ATTACH_SEALS | F_SEAL_SEAL, 0, &n_bytes[1]);
+		if (r < 0 && fcntl(fds[1], F_GET_SEALS) < 0)
+			r = attach_check_plain(session, fds[1], &n_bytes[1], ret_is_file);
+	}
 	if (r == 0 && n_bytes[0] + n_bytes[1] > SEAI_TABLE_OFFSET_MASK)
 		r = -EBADMSG;
 	return r;
@@ -94,7 +120,8 @@ int seai_attached_new(struct seai_attached **ret_attached, const struct sea_sess
 	uint64_t generations_offset, data_offset, n_bytes[2];
 	uint32_t n_blocks_max, flags;
 	bool is_shared = fds[1] >= 0;
-	int r = attach_check_files(fds, n_bytes);
+	bool is_file;
+	int r = attach_check_files(session, fds, n_bytes, &is_file);
 
 	if (r < 0)
 		return r;
@@ -117,7 +144,8 @@ int seai_attached_new(struct seai_attached **ret_attached, const struct sea_sess
 	    generations_offset < sizeof(*head) || generations_offset % sizeof(uint64_t) ||
 	    data_offset < generations_offset || data_offset > attached->n_bytes ||
 	    n_blocks_max > (data_offset - generations_offset) / sizeof(uint64_t) ||
-	    is_shared != !!(flags & SEAI_ARENA_SHARED) || (is_shared && data_offset != n_bytes[0])) {
+	    is_shared != !!(flags & SEAI_ARENA_SHARED) || is_file != !!(flags & SEAI_ARENA_FILE) ||
+	    (is_shared && data_offset != n_bytes[0])) {
 		munmap((void *)(uintptr_t)attached->base, attached->n_bytes);
 		return -EBADMSG;
 	}

@@ -60,7 +60,7 @@ struct seai_attached {
 
 /*
  * Checks and maps what a peer sent as an arena: one descriptor, or two of a shared arena (else fds[1] is -1). Takes them on success.
- * 0; -EBADMSG not a memfd, not sealed, too short, or a head that does not fit; -ENOMEM, -EMFILE the map could not be made: nothing is lost.
+ * 0; -EBADMSG not a memfd, not sealed, too short, or a head that does not fit; -ENOTSUP a user's file, which this session does not trust; -ENOMEM, -EMFILE the map could not be made: nothing is lost.
  */
 int seai_attached_new(struct seai_attached **ret_attached, const struct sea_session *session, int fds[2],
                       uint64_t owner_id, uint32_t arena_id);

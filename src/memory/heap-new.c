@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/kernel.h"
@@ -97,6 +98,7 @@ int seai_heap_new(struct sea_heap **ret_heap, struct sea_session *session, const
 	if (!heap)
 		return -ENOMEM;
 	heap->session = session;
+	heap->given_fd = -1;
 	for (unsigned i = 0; i < SEAI_CLASS_N; i++)
 		heap->classes[i].n_bytes = seai_class_n_bytes(i);
 	r = heap_set_options(heap, options);
@@ -116,9 +118,69 @@ int seai_heap_new(struct sea_heap **ret_heap, struct sea_session *session, const
 	return 0;
 }
 
+int seai_heap_adopt(struct sea_heap *heap, int *fd, uint64_t n_bytes, enum seai_arena_kind kind,
+                    struct seai_arena **ret_arena)
+{
+	int r;
+
+	heap->given_fd = seai_take_fd(fd);
+	heap->flags |= SEA_HEAP_PREFAULT;
+	r = seai_arena_new(ret_arena, heap, n_bytes, kind);
+	heap->given_fd = seai_close(heap->given_fd);
+	return r == -EAGAIN ? -ENOMEM : r;
+}
+
+/* A shared heap of one arena, which is what a keeper has. */
+static int heap_new_kept(struct sea_heap **ret_heap, struct sea_session *session,
+                         const struct sea_heap_options *options)
+{
+	struct sea_heap_options of_one = *options;
+	struct seai_arena *arena;
+	SEAI_AUTO_FD int fd = -1;
+	struct sea_heap *heap;
+	struct stat stat;
+	int r;
+
+	if (options->protection != SEA_PROTECTION_SHARED) {
+		seai_log(session, SEA_LOG_ERROR, "a sealed heap cannot be kept: %s can become a shared one",
+		         options->kept_name);
+		return -ENOTSUP;
+	}
+	r = session->hooks->adopt(session, options->kept_name, options->kept_timeout_ns, &fd);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &stat) < 0)
+		return -errno;
+	if (stat.st_size <= 0 || stat.st_size % (off_t)SEAI_CHUNK_N_BYTES)
+		return -EINVAL;
+	of_one.flags &= ~SEA_HEAP_PREFAULT;
+	of_one.arena_n_bytes = 0;
+	/* And what its head and generations can take. */
+	of_one.quota_n_bytes = (uint64_t)stat.st_size +
+	                       (uint64_t)stat.st_size / SEAI_BLOCK_MIN_N_BYTES * sizeof(uint64_t) +
+	                       4 * SEAI_HUGE_N_BYTES;
+	of_one.kept_name = NULL;
+	r = seai_heap_new(&heap, session, &of_one);
+	if (r < 0)
+		return r;
+	SEAI_LOCKED(&session->books, books);
+	r = seai_heap_adopt(heap, &fd, (uint64_t)stat.st_size, SEAI_ARENA_ORDINARY, &arena);
+	if (r < 0) {
+		seai_heap_destroy(heap);
+		return r;
+	}
+	/* There is this arena and no other. */
+	heap->quota = heap->n_bytes_backed;
+	*ret_heap = heap;
+	return 0;
+}
+
 int sea_heap_new(struct sea_heap **ret_heap, struct sea_session *session, const struct sea_heap_options *options)
 {
-	return seai_session_is_forked(session) ? -EPERM : seai_heap_new(ret_heap, session, options);
+	if (seai_session_is_forked(session))
+		return -EPERM;
+	return options && options->kept_name ? heap_new_kept(ret_heap, session, options)
+	                                     : seai_heap_new(ret_heap, session, options);
 }
 
 /* Arenas that the service thread has or will get stay with it; all others are freed here. */

@@ -98,7 +98,7 @@ uint64_t seai_heap_punch(struct sea_heap *heap, uint64_t n_bytes)
 				seai_heap_flush(heap);
 			for (struct seai_arena *arena = heap->arenas_last; arena && n < PUNCH_N_RANGES && n_chunks;
 			     arena = arena->heap_previous)
-				if (arena->shared && !arena->retired)
+				if (arena->shared && !arena->retired && !arena->is_given)
 					n += punch_collect(arena, heap->unit_n_bytes / SEAI_CHUNK_N_BYTES, &n_chunks,
 					                   ranges + n, PUNCH_N_RANGES - n);
 		}

@@ -71,7 +71,7 @@ void seai_heap_flush(struct sea_heap *heap)
 
 static bool arena_is_idle(const struct seai_arena *arena)
 {
-	return arena->n_blocks_used == 0 && !arena->retired && !arena->n_busy;
+	return arena->n_blocks_used == 0 && !arena->retired && !arena->n_busy && !arena->is_given;
 }
 
 int seai_heap_make_room(struct sea_heap *heap, uint64_t n_bytes, const struct seai_arena *keep)

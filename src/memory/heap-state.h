@@ -41,6 +41,8 @@ struct sea_heap {
 	uint32_t n_busy;   /* so many work on it without the lock: its struct stays */
 	bool no_collapse;  /* the kernel refused to collapse */
 
+	int given_fd;              /* a file that is its only arena's payload; -1: it makes its own */
+	bool is_file;              /* that is a user's file, which has no seals */
 	struct sea_region *region; /* whose memory it is; NULL: an ordinary heap */
 	struct seai_arena *arenas; /* oldest first */
 	struct seai_arena *arenas_last;

@@ -96,6 +96,10 @@ void seai_arena_destroy(struct seai_arena *arena);
 /* Punches holes into one shared heap that keeps too much idle. For the service thread, without locks. Returns whether there was one: call again. */
 bool seai_session_punch_next(struct sea_session *session);
 
+/* Makes a heap's only arena of a file, which is taken. Books lock held. Errors of seai_arena_new(), but -EAGAIN is -ENOMEM. */
+int seai_heap_adopt(struct sea_heap *heap, int *fd, uint64_t n_bytes, enum seai_arena_kind kind,
+                    struct seai_arena **ret_arena);
+
 /* All arenas of a heap are freed at once (session close, sea_heap_free); blocks still held by others stay readable to them. */
 void seai_heap_destroy(struct sea_heap *heap);
 

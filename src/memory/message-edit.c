@@ -75,7 +75,7 @@ static int edit_copy_frame(const struct sea_message *message, struct sea_heap *h
                            struct sea_message **ret_copy)
 {
 	struct sea_frame_options options = { .n_parts_hint = message->n_parts };
-	struct sea_frame *frame;
+	struct sea_frame *frame = NULL;
 	struct sea_part part;
 	void *data;
 	int r = 0;
@@ -87,7 +87,7 @@ static int edit_copy_frame(const struct sea_message *message, struct sea_heap *h
 	}
 	if (r == 0)
 		r = sea_frame_new(&frame, heap, &options, timeout_ns);
-	if (r < 0)
+	if (r < 0 || !frame)
 		return r;
 	for (size_t i = 0; i < message->n_parts && r >= 0; i++) {
 		/* Looked at again: in shared memory a table can change. */
@@ -122,7 +122,7 @@ static int edit_copy(const struct sea_message *message, struct sea_heap *heap, i
 
 int sea_message_make_mutable(struct sea_message **message, struct sea_heap *heap, int64_t timeout_ns)
 {
-	struct sea_message *copy;
+	struct sea_message *copy = NULL;
 	int r;
 
 	if (seai_session_is_forked((*message)->session))
@@ -132,7 +132,7 @@ int sea_message_make_mutable(struct sea_message **message, struct sea_heap *heap
 		return 0;
 	}
 	r = edit_copy(*message, heap, timeout_ns, &copy);
-	if (r < 0)
+	if (r < 0 || !copy)
 		return r;
 	copy->tag = (*message)->tag;
 	copy->flags |= SEAI_MESSAGE_WRITABLE;

@@ -8,11 +8,13 @@
 #include "memory/region.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -23,7 +25,7 @@
 #include "memory/heap-state.h"
 #include "memory/message.h"
 
-#define REGION_FLAGS (SEA_HEAP_PREFAULT | SEA_HEAP_MLOCK | SEA_HEAP_NUMA)
+#define REGION_FLAGS (SEA_HEAP_PREFAULT | SEA_HEAP_MLOCK | SEA_HEAP_NUMA | SEA_REGION_KEEP_FILE | SEA_REGION_ZERO)
 #define REGION_N_BLOCKS_MOST (UINT32_C(1) << 28)
 #define REGION_N_BYTES_MOST ((uint64_t)1 << 46)
 #define REGION_BATCH 64u
@@ -35,10 +37,75 @@ static int region_check_options(const struct sea_region_options *options)
 	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
 		if (options->reserved[i])
 			return -EINVAL;
-	if (options->reserved_0 || options->n_bytes == 0 || options->n_bytes > REGION_N_BYTES_MOST ||
+	if (options->reserved_0 || (options->n_bytes == 0 && !options->kept_name) ||
+	    options->n_bytes > REGION_N_BYTES_MOST || (options->path && options->kept_name) ||
 	    options->n_blocks_max > REGION_N_BLOCKS_MOST || options->flags & ~REGION_FLAGS || options->linger_ns < -1 ||
 	    (options->name && strlen(options->name) > sizeof(((struct sea_region *)NULL)->name) - 1))
 		return -EINVAL;
+	return 0;
+}
+
+/* The user's file, made or of the right size. A descriptor, or -errno. */
+static int region_open_file(struct sea_region *region, const struct sea_region_options *options, uint64_t n_bytes)
+{
+	SEAI_AUTO_FREE char *path = NULL;
+	SEAI_AUTO_FD int fd = -1;
+	struct stat stat;
+	size_t n = strlen(options->path);
+	bool is_new;
+
+	if (asprintf(&path, "%s%s", options->path,
+	             n && options->path[n - 1] == '/' ? (options->name ? options->name : "region") : "") < 0)
+		return -ENOMEM;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	is_new = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	if (is_new && !(options->flags & SEA_REGION_KEEP_FILE))
+		region->path = SEAI_TAKE(path);
+	if (fstat(fd, &stat) < 0)
+		return -errno;
+	if (!S_ISREG(stat.st_mode) || (stat.st_size && (uint64_t)stat.st_size != n_bytes))
+		return -EBADMSG;
+	if (stat.st_size == 0 && ftruncate(fd, (off_t)n_bytes) < 0)
+		return errno == EFBIG ? -ENOMEM : -errno;
+	return seai_take_fd(&fd);
+}
+
+/* Memory that the region does not make itself: 0 and a descriptor, or -1 where it does. */
+static int region_open_given(struct sea_region *region, const struct sea_region_options *options, uint64_t unit,
+                             uint64_t *n_bytes, int *ret_fd)
+{
+	struct sea_session *session = region->session;
+	SEAI_AUTO_FD int fd = -1;
+	struct stat stat;
+	int r;
+
+	if (!options->path && !options->kept_name)
+		return 0;
+	if (options->protection != SEA_PROTECTION_SHARED) {
+		seai_log(session, SEA_LOG_ERROR,
+		         "a region of a file or of kept memory cannot be sealed; it can be shared");
+		return -ENOTSUP;
+	}
+	if (options->path) {
+		fd = region_open_file(region, options, *n_bytes);
+		if (fd < 0)
+			return fd;
+	} else {
+		r = session->hooks->adopt(session, options->kept_name, options->kept_timeout_ns, &fd);
+		if (r < 0)
+			return r;
+		if (fstat(fd, &stat) < 0)
+			return -errno;
+		if (stat.st_size <= 0 || (uint64_t)stat.st_size % unit ||
+		    (options->n_bytes && *n_bytes != (uint64_t)stat.st_size))
+			return -EINVAL;
+		*n_bytes = (uint64_t)stat.st_size;
+	}
+	*ret_fd = seai_take_fd(&fd);
 	return 0;
 }
 
@@ -48,30 +115,35 @@ static int region_make_memory(struct sea_region *region, const struct sea_region
 	struct sea_session *session = region->session;
 	uint64_t unit = options->pages == SEA_PAGES_HUGETLB ? SEAI_HUGE_N_BYTES : SEAI_CHUNK_N_BYTES;
 	uint64_t n_bytes = (options->n_bytes + unit - 1) / unit * unit;
-	/* Besides, what its head and the generations can take. */
 	struct sea_heap_options heap_options = {
-		.quota_n_bytes = n_bytes + (uint64_t)region->n_blocks_max * sizeof(uint64_t) + 4 * SEAI_HUGE_N_BYTES,
 		.pages = options->pages,
-		.flags = options->flags & ~SEA_HEAP_PREFAULT,
+		.flags = options->flags & (SEA_HEAP_MLOCK | SEA_HEAP_NUMA),
 		.numa_node = options->numa_node,
 		.protection = options->protection,
+		.name = options->name && options->name[0] ? options->name : NULL,
 	};
-	int r;
+	SEAI_AUTO_FD int fd = -1;
+	int r = region_open_given(region, options, unit, &n_bytes, &fd);
 
+	if (r < 0)
+		return r;
 	/* All of it is to be backed now: more than the machine has would call for its out-of-memory killer. */
-	if (n_bytes / 2 > seai_default_quota())
+	if (n_bytes / 2 > seai_default_quota() && fd < 0)
 		return -ENOMEM;
+	/* And what its head and the generations can take. */
+	heap_options.quota_n_bytes = n_bytes + (uint64_t)region->n_blocks_max * sizeof(uint64_t) +
+	                             4 * SEAI_HUGE_N_BYTES;
 	r = seai_heap_new(&region->heap, session, &heap_options);
 	if (r < 0)
 		return r;
 	SEAI_LOCKED(&session->books, books);
 	region->heap->region = region;
-	/* For this one arena: in full, now. */
-	region->heap->flags |= SEA_HEAP_PREFAULT;
-	r = seai_arena_new(&region->arena, region->heap, n_bytes, SEAI_ARENA_REGION);
+	region->heap->is_file = options->path != NULL;
+	/* This one arena, in full, now. */
+	r = seai_heap_adopt(region->heap, &fd, n_bytes, SEAI_ARENA_REGION, &region->arena);
 	if (r < 0) {
 		seai_heap_destroy(region->heap);
-		return r == -EAGAIN ? -ENOMEM : r;
+		return r;
 	}
 	seai_chunks_take(region->arena, region->arena->data_offset / SEAI_CHUNK_N_BYTES, region->arena->n_chunks_free);
 	region->data = (uint8_t *)region->arena->head + region->arena->data_offset;
@@ -88,6 +160,9 @@ static struct sea_region *region_free(struct sea_region *region)
 	if (region->released)
 		munmap(region->released, region->n_blocks_max * sizeof(*region->released));
 	seai_close(region->fd);
+	if (region->path)
+		(void)unlink(region->path);
+	free(region->path);
 	free(region);
 	return NULL;
 }
@@ -112,6 +187,7 @@ int sea_region_new(struct sea_region **ret_region, struct sea_session *session,
 	region->linger_ns = options->linger_ns ? options->linger_ns : SEA_REGION_LINGER_DEFAULT_NS;
 	region->user_flags = options->user_flags;
 	region->on_release = options->on_release;
+	region->on_release_one = options->on_release ? NULL : options->on_release_one;
 	region->userdata = options->userdata;
 	snprintf(region->name, sizeof(region->name), "%s", options->name ? options->name : "");
 	ring = mmap(NULL, region->n_blocks_max * sizeof(*region->released), PROT_READ | PROT_WRITE,
@@ -126,19 +202,28 @@ int sea_region_new(struct sea_region **ret_region, struct sea_session *session,
 		region_free(region);
 		return r;
 	}
+	/* Nobody has a message of it yet. */
+	if (options->flags & SEA_REGION_ZERO)
+		memset(region->data, 0, region->n_bytes);
 	*ret_region = region;
 	return 0;
+}
+
+/* Whether it is told by calls. */
+static bool region_calls(const struct sea_region *region)
+{
+	return region->on_release || region->on_release_one;
 }
 
 /* Whether its owner is told by itself, so that holders have to ring. */
 static bool region_is_watched(const struct sea_region *region)
 {
-	return region->on_release || region->fd >= 0;
+	return region_calls(region) || region->fd >= 0;
 }
 
 static void region_wake(struct sea_region *region)
 {
-	if (region->on_release)
+	if (region_calls(region))
 		region->session->hooks->poke(region->session);
 	else if (region->fd >= 0)
 		(void)!write(region->fd, &(uint64_t){ 1 }, sizeof(uint64_t));
@@ -185,12 +270,17 @@ static bool region_call(struct sea_region *region)
 	struct sea_region_block blocks[REGION_BATCH];
 	size_t n;
 
-	if (!region->on_release || !region->n_waiting || region->is_in_callback)
+	if (!region_calls(region) || !region->n_waiting || region->is_in_callback)
 		return false;
 	region->is_in_callback = true;
 	while ((n = region_pop(region, blocks, REGION_BATCH)) > 0) {
 		seai_lock_release(&session->books);
-		region->on_release(blocks, n, region->userdata);
+		if (region->on_release)
+			region->on_release(blocks, n, region->userdata);
+		else
+			for (size_t i = 0; i < n; i++)
+				region->on_release_one(blocks[i].data, blocks[i].n_bytes, blocks[i].hint,
+				                       region->userdata);
 		seai_lock_take(&session->books);
 	}
 	region->is_in_callback = false;
@@ -296,7 +386,7 @@ int sea_region_take_released(struct sea_region *region, struct sea_region_block 
 
 	if (seai_session_is_forked(session))
 		return -EPERM;
-	if (region->on_release)
+	if (region_calls(region))
 		return -EINVAL;
 	SEAI_LOCKED(&session->books, books);
 	if (region->n_waiting < n_max)
@@ -316,7 +406,7 @@ int sea_region_fd(struct sea_region *region)
 
 	if (seai_session_is_forked(session))
 		return -EPERM;
-	if (region->on_release)
+	if (region_calls(region))
 		return -EINVAL;
 	SEAI_LOCKED(&session->books, books);
 	if (region->fd < 0) {
@@ -372,7 +462,7 @@ static bool region_is_over(struct sea_region *region)
 	SEAI_LOCKED(&session->books, books);
 
 	session->hooks->drain(session);
-	return region->n_out == 0 && (!region->on_release || (region->n_waiting == 0 && !region->is_in_callback));
+	return region->n_out == 0 && (!region_calls(region) || (region->n_waiting == 0 && !region->is_in_callback));
 }
 
 struct sea_region *sea_region_close(struct sea_region *region, struct sea_region_stats *ret_stats)
@@ -390,7 +480,7 @@ struct sea_region *sea_region_close(struct sea_region *region, struct sea_region
 		nanosleep(&pause, NULL);
 	seai_lock_take(&session->books);
 	/* What came back is told of in any case. */
-	while (region->on_release && (region->n_waiting || region->is_in_callback)) {
+	while (region_calls(region) && (region->n_waiting || region->is_in_callback)) {
 		seai_lock_release(&session->books);
 		session->hooks->poke(session);
 		nanosleep(&pause, NULL);

@@ -26,7 +26,9 @@ struct sea_region {
 	uint64_t n_bytes;
 	int64_t linger_ns;
 	uint64_t user_flags;
-	sea_region_release_fn on_release;
+	sea_region_release_fn on_release; /* NULL: not told, or one by one */
+	sea_region_release_one_fn on_release_one;
+	char *path; /* of its file, to be removed at close; NULL: none */
 	void *userdata;
 	char name[32];
 	uint32_t n_blocks_max;

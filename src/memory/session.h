@@ -37,6 +37,11 @@ struct seai_session_hooks {
 	void (*poke)(struct sea_session *session);
 	/* Tries to have n_bytes of the session quota reserved for this process; session->n_bytes_reserved tells. Books lock held. */
 	void (*reserve)(struct sea_session *session, uint64_t n_bytes);
+	/*
+	 * Asks the keeper of that name for its memory: a descriptor of it, sealed against any change of size. 0; -ENOENT nobody keeps it; -EBUSY somebody
+	 * has it; -ETIMEDOUT, -EINTR, -EDEADLK; -EMFILE. No lock held.
+	 */
+	int (*adopt)(struct sea_session *session, const char *name, int64_t timeout_ns, int *ret_fd);
 	/* Whether this is the service thread, where waiting is -EDEADLK. */
 	bool (*is_service_thread)(struct sea_session *session);
 };
@@ -80,6 +85,7 @@ struct sea_session {
 	_Atomic uint32_t n_memory_waiters;
 
 	_Atomic uint64_t n_bytes_copied;
+	bool trusts_files;   /* maps regions that are files of their owners */
 	bool guard;          /* SEA_GUARD=1: the owner's own late write to a message that was sent is a SIGSEGV */
 	_Atomic bool forked; /* this is a forked child: every call returns -EPERM */
 

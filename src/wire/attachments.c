@@ -165,6 +165,16 @@ void seai_attachment_on_arena(struct seai_conn *conn, const struct seai_control 
 			         (unsigned long long)conn->peer_id, conn->peer_name);
 			return;
 		}
+		if (r == -ENOTSUP) {
+			wire->n_refused++;
+			seai_log(
+				wire->session, SEA_LOG_WARNING,
+				"refused region %.31s of peer %016llx %s: it is a file, and whoever cuts that would kill this process; "
+				"SEA_SESSION_TRUST_FILES or $SEALANE_TRUST_FILES=1 allows it",
+				control->arena.name[0] ? control->arena.name : "(no name)",
+				(unsigned long long)conn->peer_id, conn->peer_name);
+			return;
+		}
 		if (r < 0) {
 			conn->has_lost_arena = true;
 			wire->attach_error = r;

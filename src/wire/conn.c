@@ -19,6 +19,7 @@
 #include "wire/events.h"
 #include "wire/link.h"
 #include "wire/records.h"
+#include "wire/request.h"
 #include "wire/resolver.h"
 #include "wire/side.h"
 
@@ -318,7 +319,7 @@ static void conn_dispatch(struct seai_conn *conn, struct seai_control *control, 
 	case SEAI_CONTROL_RESEND: seai_attachment_on_resend(conn, control); break;
 	case SEAI_CONTROL_SUBSCRIBE: seai_events_on_subscribe(conn); break;
 	case SEAI_CONTROL_ASK: seai_resolver_on_ask(conn, control); break;
-	case SEAI_CONTROL_ANSWER: seai_resolver_on_answer(conn, control); break;
+	case SEAI_CONTROL_ANSWER: seai_request_on_answer(conn, control, &fds[0]); break;
 	case SEAI_CONTROL_WAKE:
 		seai_records_flush(conn);
 		{

@@ -10,9 +10,10 @@
 
 #include "base/point.h"
 #include "memory/message.h"
+#include "wire/keeper.h"
 #include "wire/link.h"
 #include "wire/records.h"
-#include "wire/resolver.h"
+#include "wire/request.h"
 #include "wire/side.h"
 
 /* Records without cover that are discarded at a go. */
@@ -97,7 +98,8 @@ static void conn_end(struct seai_conn *conn)
 	conn->pidfd = seai_close(conn->pidfd);
 	conn->state = SEAI_CONN_DEAD;
 	seai_attachment_conn_gone(wire, conn);
-	seai_resolver_conn_gone(wire, conn);
+	seai_request_conn_gone(wire, conn);
+	seai_keeper_conn_gone(wire, conn);
 	seai_side_unmap(theirs, SEAI_RECORD_RING_N_UNITS, sizeof(struct seai_unit));
 	conn->reader.mine = seai_side_unmap(conn->reader.mine, SEAI_RECORD_RING_N_UNITS, sizeof(struct seai_unit));
 	if (conn->is_counted)

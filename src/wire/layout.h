@@ -186,6 +186,7 @@ struct seai_control {
 			uint32_t block_id;
 			uint32_t flags; /* SEAI_ASK_ */
 			int32_t error;  /* of the answer: 0 or negative */
+			char name[32];  /* with SEAI_ASK_KEPT */
 		} ask;                  /* ASK, ANSWER */
 		struct {
 			uint64_t forwarder_id;
@@ -203,6 +204,8 @@ static_assert(offsetof(struct seai_control, hello) == 8, "layout");
 
 /* ASK: one hold more of the block for the asker. */
 #define SEAI_ASK_HOLD 1u
+/* ASK: the kept memory of that name; the answer brings its descriptor. */
+#define SEAI_ASK_KEPT 2u
 
 /* The sender of the hello is registered for membarrier and executes it before it sleeps. */
 #define SEAI_HELLO_ASYMMETRIC 1u

@@ -18,8 +18,10 @@
 #include "memory/region.h"
 #include "wire/events.h"
 #include "wire/fork.h"
+#include "wire/keeper.h"
 #include "wire/link.h"
 #include "wire/records.h"
+#include "wire/request.h"
 #include "wire/resolver.h"
 #include "wire/side.h"
 #include "wire/status.h"
@@ -42,6 +44,7 @@ static const struct seai_session_hooks open_hooks = {
 	.poke = hook_poke,
 	.reserve = seai_quota_reserve,
 	.is_service_thread = hook_is_service_thread,
+	.adopt = seai_keeper_adopt,
 };
 
 static bool open_is_name(const char *name)
@@ -145,6 +148,8 @@ static void open_free_wire(struct seai_wire *wire)
 	}
 	seai_events_free(wire);
 	seai_resolver_free(wire);
+	seai_requests_free(wire);
+	seai_keeper_free(wire);
 	while (wire->ghosts && !is_child) {
 		struct seai_attached *next = wire->ghosts->next;
 
@@ -216,7 +221,8 @@ static int open_check_options(const struct sea_session_options *options, const c
 
 	if (!name || (!options->name && !*name))
 		name = "default";
-	if (!open_is_name(name) || (unsigned)options->transport > SEA_TRANSPORT_SHMEM)
+	if (!open_is_name(name) || (unsigned)options->transport > SEA_TRANSPORT_SHMEM ||
+	    options->flags & ~(uint64_t)SEA_SESSION_TRUST_FILES)
 		return -EINVAL;
 	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
 		if (options->reserved[i])
@@ -230,7 +236,7 @@ int sea_session_open(struct sea_session **ret_session, const struct sea_session_
 	static const struct sea_session_options no_options;
 	struct sea_heap_options heap_options = { 0 };
 	struct sea_session *session;
-	const char *name, *guard = getenv("SEA_GUARD");
+	const char *name, *guard = getenv("SEA_GUARD"), *trust = getenv("SEALANE_TRUST_FILES");
 	int r;
 
 	if (!options)
@@ -252,6 +258,7 @@ int sea_session_open(struct sea_session **ret_session, const struct sea_session_
 	session->done_fd = -1;
 	session->log = options->log;
 	session->log_userdata = options->log_userdata;
+	session->trusts_files = options->flags & SEA_SESSION_TRUST_FILES || (trust && strcmp(trust, "1") == 0);
 	session->guard = guard && strcmp(guard, "1") == 0;
 	r = seai_ledger_new(&session->ledger);
 	if (r == 0)

@@ -17,15 +17,12 @@
 #include "memory/heap.h"
 #include "memory/message.h"
 #include "memory/meta.h"
-#include "wire/records.h"
+#include "wire/keeper.h"
+#include "wire/request.h"
 #include "wire/told.h"
 
 #define RESOLVER_N_FIRST 64u
 #define RESOLVER_N_MOST (UINT32_C(1) << 24)
-/* Questions that nobody waits for any more and that a stopped owner has not answered: each is a hold that may come. */
-#define RESOLVER_N_REQUESTS_MAX 65536u
-/* Between two tries where the owner's backlog is full or it is ending just now. */
-#define RESOLVER_PAUSE_NS SEAI_NS_PER_MS
 /* How far ahead the words of metas are asked for. */
 #define RESOLVER_N_AHEAD 8u
 
@@ -47,18 +44,6 @@ struct seai_resolver_table {
 	uint32_t mask;
 	uint32_t n;
 	struct resolver_entry entries[] __attribute__((aligned(64)));
-};
-
-/* A question to an owner. Freed by who asked, or by the answer if that one has given up. */
-struct seai_request {
-	struct seai_request *next;
-	struct seai_conn *conn;
-	uint64_t id;
-	struct sea_meta meta;
-	_Atomic uint32_t is_answered; /* futex */
-	int error;
-	bool is_hold;
-	bool is_abandoned;
 };
 
 static inline uint32_t resolver_hash(uint64_t owner_id, uint32_t arena_id)
@@ -214,12 +199,12 @@ static int resolver_find_own(struct sea_session *session, uint32_t arena_id, uin
 static int resolver_look_own(struct sea_session *session, const struct sea_meta *meta, bool is_hold,
                              struct seai_block **ret_block, struct sea_resolved *ret_resolved)
 {
-	struct seai_block *block;
+	struct seai_block *block = NULL;
 	int r;
 	SEAI_LOCKED(&session->books, books);
 
 	r = resolver_find_own(session, meta->arena_id, meta->block_id, meta->generation, &block);
-	if (r < 0)
+	if (r < 0 || !block)
 		return r;
 	if (!resolver_fits(meta, block->arena->data_offset, block->arena->n_bytes))
 		return -EBADMSG;
@@ -233,69 +218,6 @@ static int resolver_look_own(struct sea_session *session, const struct sea_meta 
 
 /* --- asking --- */
 
-static void request_unlink(struct seai_wire *wire, struct seai_request *request)
-{
-	struct seai_request **at = &wire->requests;
-
-	while (*at && *at != request)
-		at = &(*at)->next;
-	if (*at) {
-		*at = request->next;
-		wire->n_requests--;
-	}
-}
-
-/* A hold that came when nobody wanted it any more, or that could not be used. */
-static void request_give_back(struct seai_conn *conn, const struct sea_meta *meta)
-{
-	const struct seai_record record = { .op = SEAI_RECORD_RELEASE,
-		                            .arena_id = meta->arena_id,
-		                            .block_id = meta->block_id,
-		                            .generation = meta->generation };
-
-	(void)seai_records_write(conn, &record, 1, false);
-}
-
-static void request_answer(struct seai_wire *wire, struct seai_request *request, int error)
-{
-	if (request->is_abandoned) {
-		if (request->is_hold && error == 0)
-			request_give_back(request->conn, &request->meta);
-		request_unlink(wire, request);
-		free(request);
-		return;
-	}
-	request->error = error;
-	/* release: pairs with the acquire of who waits */
-	atomic_store_explicit(&request->is_answered, 1, memory_order_release);
-	seai_futex_wake(&request->is_answered, 1);
-}
-
-void seai_resolver_on_answer(struct seai_conn *conn, const struct seai_control *control)
-{
-	struct seai_wire *wire = conn->wire;
-	struct seai_request *request = wire->requests;
-
-	SEAI_POINT("resolve: answer received");
-	while (request && (request->id != control->ask.request_id || request->conn != conn ||
-	                   atomic_load_explicit(&request->is_answered, memory_order_relaxed)))
-		request = request->next;
-	if (request)
-		request_answer(wire, request,
-		               control->ask.error < 0 && control->ask.error > -4096 ? control->ask.error : 0);
-	else
-		wire->n_refused++;
-}
-
-void seai_resolver_conn_gone(struct seai_wire *wire, const struct seai_conn *conn)
-{
-	for (struct seai_request *request = wire->requests, *next; request; request = next) {
-		next = request->next;
-		if (request->conn == conn && !atomic_load_explicit(&request->is_answered, memory_order_relaxed))
-			request_answer(wire, request, -EAGAIN);
-	}
-}
-
 void seai_resolver_on_ask(struct seai_conn *conn, const struct seai_control *control)
 {
 	struct seai_wire *wire = conn->wire;
@@ -307,6 +229,10 @@ void seai_resolver_on_ask(struct seai_conn *conn, const struct seai_control *con
 	int fds[2], r = 0;
 
 	SEAI_POINT("resolve: question received");
+	if (control->ask.flags & SEAI_ASK_KEPT) {
+		seai_keeper_on_ask(conn, control);
+		return;
+	}
 	{
 		SEAI_LOCKED(&session->books, books);
 		arena = seai_session_find_arena(session, control->ask.arena_id);
@@ -364,52 +290,19 @@ static int ask_nobody(struct seai_wire *wire, const struct sea_meta *meta, struc
 	return attached ? resolver_add(wire, attached) : -EAGAIN;
 }
 
-/* Sends a question. Control lock held. */
-static int ask_send(struct seai_wire *wire, struct seai_conn *conn, const struct sea_meta *meta, bool is_hold,
+static int ask_send(struct seai_conn *conn, const struct sea_meta *meta, bool is_hold,
                     struct seai_request **ret_request)
 {
 	struct seai_control control = { .type = SEAI_CONTROL_ASK };
-	struct seai_request *request = wire->n_requests < RESOLVER_N_REQUESTS_MAX ? calloc(1, sizeof(*request)) : NULL;
 
-	if (!request)
-		return -ENOMEM;
-	request->conn = conn;
-	request->id = ++wire->last_request_id;
-	request->meta = *meta;
-	request->is_hold = is_hold;
-	request->next = wire->requests;
-	wire->requests = request;
-	wire->n_requests++;
-	control.ask.request_id = request->id;
 	control.ask.generation = meta->generation;
 	control.ask.arena_id = meta->arena_id;
 	control.ask.block_id = meta->block_id;
 	control.ask.flags = is_hold ? SEAI_ASK_HOLD : 0;
-	wire->attach_error = 0;
+	conn->wire->attach_error = 0;
 	/* Right behind our hello, if the connection is new: it need not be answered first. */
 	SEAI_POINT("resolve: before the question");
-	seai_control_send(conn, &control, NULL, 0);
-	*ret_request = request;
-	return 0;
-}
-
-/* Waits for the answer. Control lock not held. */
-static int ask_wait(struct seai_wire *wire, struct seai_request *request, int64_t deadline_ns)
-{
-	int r = 0;
-
-	while (r == 0 && !atomic_load_explicit(&request->is_answered, memory_order_acquire))
-		r = seai_futex_wait(&request->is_answered, 0, deadline_ns);
-	seai_lock_take(&wire->control);
-	if (atomic_load_explicit(&request->is_answered, memory_order_acquire)) {
-		r = request->error;
-		request_unlink(wire, request);
-		free(request);
-	} else {
-		request->is_abandoned = true; /* its answer frees it */
-	}
-	seai_lock_release(&wire->control);
-	return r;
+	return seai_request_send(conn, &control, meta, ret_request);
 }
 
 /*
@@ -426,8 +319,6 @@ static int resolver_ask(struct sea_session *session, const struct sea_meta *meta
 		return -EDEADLK;
 	for (;;) {
 		struct seai_request *request = NULL;
-		_Atomic uint32_t never = 0;
-		int64_t pause_ns;
 		int r;
 
 		*ret_conn = NULL;
@@ -437,10 +328,10 @@ static int resolver_ask(struct sea_session *session, const struct sea_meta *meta
 			seai_lock_release(&wire->control);
 			return r == 0 && is_hold && *ret_conn ? -EAGAIN : r;
 		}
-		r = *ret_conn ? ask_send(wire, *ret_conn, meta, is_hold, &request) : -EAGAIN;
+		r = *ret_conn ? ask_send(*ret_conn, meta, is_hold, &request) : -EAGAIN;
 		seai_lock_release(&wire->control);
 		if (request)
-			r = ask_wait(wire, request, deadline_ns);
+			r = seai_request_wait(wire, request, deadline_ns, NULL);
 		if (r == 0 && !is_hold) {
 			/* What was shown is there; what could not be mapped is not. */
 			seai_lock_take(&wire->control);
@@ -452,12 +343,9 @@ static int resolver_ask(struct sea_session *session, const struct sea_meta *meta
 		if (r != -EAGAIN)
 			return r;
 		/* It is ending, or its backlog is full. */
-		pause_ns = seai_now_ns() + RESOLVER_PAUSE_NS;
-		r = seai_futex_wait(&never, 0, pause_ns < deadline_ns ? pause_ns : deadline_ns);
-		if (r == -EINTR)
+		r = seai_request_pause(deadline_ns);
+		if (r < 0)
 			return r;
-		if (seai_now_ns() >= deadline_ns)
-			return -ETIMEDOUT;
 	}
 }
 
@@ -659,9 +547,9 @@ static int hold_foreign(struct sea_session *session, const struct sea_meta *meta
 	if (r == 0 && !conn)
 		r = resolver_look(resolver_find(resolver_table(session), meta->owner_id, meta->arena_id), meta,
 		                  &resolved);
-	if (r < 0) {
+	if (r < 0 || !attached || !message) {
 		if (conn && conn->state == SEAI_CONN_OPEN)
-			request_give_back(conn, meta);
+			seai_request_give_back(conn, meta);
 		if (message) {
 			message->n_blocks = 0;
 			seai_message_put_slowly(message);
@@ -750,10 +638,4 @@ int sea_meta_forget(struct sea_session *session)
 void seai_resolver_free(struct seai_wire *wire)
 {
 	resolver_free_tables(atomic_exchange_explicit(&wire->resolved, NULL, memory_order_acq_rel));
-	while (wire->requests) {
-		struct seai_request *next = wire->requests->next;
-
-		free(wire->requests);
-		wire->requests = next;
-	}
 }

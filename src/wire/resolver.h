@@ -11,10 +11,6 @@
 /* The owner's side: shows an arena, holds a block. */
 void seai_resolver_on_ask(struct seai_conn *conn, const struct seai_control *control);
 
-/* The asker's side. */
-void seai_resolver_on_answer(struct seai_conn *conn, const struct seai_control *control);
-/* Nobody will answer on that connection any more. */
-void seai_resolver_conn_gone(struct seai_wire *wire, const struct seai_conn *conn);
 /* What the arena's owner gave up resolves to -ESTALE from now on. */
 void seai_resolver_on_retire(struct seai_wire *wire, uint64_t owner_id, uint32_t arena_id);
 

@@ -164,7 +164,7 @@ TEST(options, "options out of their range are refused")
 		{ .n_bytes = 1, .linger_ns = -2 },
 		{ .n_bytes = 1, .n_blocks_max = (1u << 28) + 1 },
 		{ .n_bytes = 1, .name = "a name of more than thirty-one bytes" },
-		{ .n_bytes = 1, .reserved = { [7] = 1 } },
+		{ .n_bytes = 1, .reserved = { [3] = 1 } },
 		{ .n_bytes = 1, .protection = (enum sea_protection)7 },
 		{ .n_bytes = 1, .pages = (enum sea_pages)7 },
 		{ .n_bytes = UINT64_MAX },

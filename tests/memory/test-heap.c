@@ -502,7 +502,7 @@ TEST(options, "options out of their range are refused")
 	CHECK_ERR(sea_heap_new(&heap, &fixture.session, &options), -EINVAL);
 	options = (struct sea_heap_options){ .pages = (enum sea_pages)4 };
 	CHECK_ERR(sea_heap_new(&heap, &fixture.session, &options), -EINVAL);
-	options = (struct sea_heap_options){ .reserved = { [5] = 1 } };
+	options = (struct sea_heap_options){ .reserved = { [3] = 1 } };
 	CHECK_ERR(sea_heap_new(&heap, &fixture.session, &options), -EINVAL);
 	options = (struct sea_heap_options){ .protection = (enum sea_protection)2 };
 	CHECK_ERR(sea_heap_new(&heap, &fixture.session, &options), -EINVAL);
