@@ -52,6 +52,7 @@ int main(void)
 	int is_sink = fork() == 0, is_middle = !is_sink && fork() == 0, status, failed = 0;
 	struct sea_session_options options = { .transport = SEA_TRANSPORT_SHMEM };
 	struct sea_message *message = NULL;
+	struct sea_channel *raw;
 
 	check(sea_session_open(&session, &options), "session");
 	if (is_middle) {
@@ -68,8 +69,11 @@ int main(void)
 	check(sea_message_new(&message, sea_session_heap(session), N_SAMPLES * sizeof(float), 0, 0), "message");
 	for (int i = 0; i < N_SAMPLES; i++)
 		((float *)sea_message_write(message))[i] = (float)i;
-	check(sea_channel_send(channel_open(SEA_PUSH, "raw"), &message, -1), "send");
+	raw = channel_open(SEA_PUSH, "raw");
+	check(sea_channel_send(raw, &message, -1), "send");
 	while (wait(&status) > 0)
 		failed |= status;
+	sea_channel_close(raw);
+	sea_session_close(session);
 	return failed ? 1 : 0;
 }

@@ -53,7 +53,7 @@ static void setup(void)
 	};
 	control.arena.owner_id = PEER_ID;
 	control.arena.arena_id = ARENA_ID;
-	seai_attachment_on_arena(conn, &control, &fd, false);
+	seai_attachment_on_arena(conn, &control, (int[2]){ fd, -1 }, false);
 	FUZZ_CHECK(session->wire->n_attached == 1);
 	the_link.conn = conn;
 	the_link.id = 1;

@@ -13,6 +13,7 @@
  *   sealane monitor [--session NAME] [--runtime-dir DIR] [--timeout MS] [--cleanup | --view | --list-all | --interactive]
  *                  [--self-destruct] [--json | --prometheus | --influx]
  *   sealane top    [--session NAME] [--runtime-dir DIR] [--timeout MS] [--self-destruct]
+ *   sealane keep   --region NAME=SIZE | --heap NAME=SIZE ... [--pages KIND] [--mlock] [--session NAME] [--runtime-dir DIR] [--json]
  *   sealane help [NAME], sealane --help, sealane --version
  *
  * Common to all: --help; sizes are a number with an optional K, M, G, T (powers of 1024,
@@ -38,5 +39,6 @@ int bench_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 int monitor_main(int argc, char **argv);
 int top_main(int argc, char **argv);
+int keep_main(int argc, char **argv);
 
 #endif

@@ -29,6 +29,7 @@ static const struct command commands[] = {
 	{ "doctor", "check this machine and clean up after dead processes", doctor_main },
 	{ "monitor", "watch a session: processes, memory, queues, who holds what", monitor_main },
 	{ "top", "the same, full screen", top_main },
+	{ "keep", "keep memory across the restarts of devices", keep_main },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -38,7 +39,7 @@ static const struct {
 	const char *name;
 } features[] = {
 	{ SEA_FEATURE_MEMFD, "memfd" }, { SEA_FEATURE_ORPHANS, "orphans" }, { SEA_FEATURE_IMMUTABLE, "immutable" },
-	{ SEA_FEATURE_META, "meta" },   { SEA_FEATURE_SHMEM, "shmem" },
+	{ SEA_FEATURE_META, "meta" },   { SEA_FEATURE_SHMEM, "shmem" },     { SEA_FEATURE_REGIONS, "regions" },
 };
 
 static const struct command *command_find(const char *name)

@@ -117,6 +117,7 @@ TEST(zero, "a part of zero bytes resolves to NULL and 0 everywhere, and can be h
 }
 
 struct table {
+	struct test_step ready;
 	struct sea_meta metas[N_KINDS];
 	_Atomic unsigned n_seen;
 };
@@ -125,7 +126,10 @@ struct table {
 static void stranger(void *arg)
 {
 	struct table *table = arg;
-	struct sea_session *session = peers_open();
+	struct sea_session *session;
+
+	test_step_wait(&table->ready);
+	session = peers_open();
 
 	for (unsigned kind = 0; kind < N_KINDS; kind++) {
 		check_resolves(session, &table->metas[kind], kind, 50 + kind);
@@ -137,14 +141,20 @@ static void stranger(void *arg)
 TEST(stranger, "a process that never talked to the owner finds its parts")
 {
 	struct table *table = test_shared(sizeof(*table));
-	struct sea_session *owner = peers_open();
+	struct sea_session *owner;
 	struct sea_message *messages[N_KINDS];
+	pid_t pid;
 
+	test_step_init(&table->ready);
+	pid = test_fork(stranger, table);
+	owner = peers_open();
 	for (unsigned kind = 0; kind < N_KINDS; kind++) {
 		messages[kind] = make(owner, kind, 50 + kind);
 		table->metas[kind] = meta_of(messages[kind], part_of(kind));
 	}
-	CHECK_EQ(test_wait(test_fork(stranger, table)), 0);
+	test_step_signal(&table->ready, 1);
+	CHECK_EQ(test_wait(pid), 0);
+	test_step_fini(&table->ready);
 	CHECK_EQ(table->n_seen, N_KINDS);
 	sea_message_unref_many(messages, N_KINDS);
 	peers_wait_unused(owner);
@@ -466,9 +476,11 @@ TEST(stopped, "a stopped owner costs its asker no more than the time given, and 
 static void holder(void *arg)
 {
 	struct exposed *exposed = arg;
-	struct sea_session *session = peers_open();
+	struct sea_session *session;
 	struct sea_message *held[10];
 
+	test_step_wait(&exposed->go);
+	session = peers_open();
 	for (unsigned i = 0; i < 10; i++)
 		CHECK_OK(sea_meta_hold(session, &exposed->metas[0], PEERS_LONG_NS, &held[i]));
 	test_step_signal(&exposed->ready, 1);
@@ -479,12 +491,12 @@ static void holder(void *arg)
 TEST(holder_dies, "what a killed process held by metas is free again")
 {
 	struct exposed *exposed = exposed_new();
+	pid_t pid = test_fork(holder, exposed);
 	struct sea_session *session = peers_open();
 	struct sea_message *message = peers_message(session, 5000, 4);
-	pid_t pid;
 
 	exposed->metas[0] = meta_of(message, 0);
-	pid = test_fork(holder, exposed);
+	test_step_signal(&exposed->go, 1);
 	test_step_wait(&exposed->ready);
 	sea_message_unref(message);
 	CHECK_GT(peers_n_bytes_used(session), 0);
