@@ -30,15 +30,16 @@ static json_t *json_processes(const struct sea_monitor_snapshot *snapshot)
 
 		json_array_append_new(
 			array,
-			json_pack("{s:o,s:i,s:s,s:s,s:s,s:s,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "id",
-		                  json_id(p->id), "pid", (int)p->pid, "name", p->name, "condition",
+			json_pack("{s:o,s:i,s:s,s:s,s:s,s:s,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+		                  "id", json_id(p->id), "pid", (int)p->pid, "name", p->name, "condition",
 		                  monitor_condition(p), "state", p->state, "kernel_state", kernel, "has_status",
-		                  (int)p->has_status, "truncated", (int)p->is_truncated, "incomplete",
-		                  (int)p->is_incomplete, "age_ns", (json_int_t)p->age_ns, "heartbeat_age_ns",
-		                  (json_int_t)p->heartbeat_age_ns, "peers", number(p->n_peers), "deaths",
-		                  number(p->n_deaths), "refused", number(p->n_refused), "lies", number(p->n_lies),
-		                  "orphans", number(p->n_orphans), "backed", number(p->n_bytes_backed), "used",
-		                  number(p->n_bytes_used), "copied", number(p->n_bytes_copied)));
+		                  (int)p->has_status, "quiet", (int)p->is_quiet, "truncated", (int)p->is_truncated,
+		                  "incomplete", (int)p->is_incomplete, "age_ns", (json_int_t)p->age_ns,
+		                  "heartbeat_age_ns", (json_int_t)p->heartbeat_age_ns, "peers", number(p->n_peers),
+		                  "deaths", number(p->n_deaths), "refused", number(p->n_refused), "lies",
+		                  number(p->n_lies), "orphans", number(p->n_orphans), "backed",
+		                  number(p->n_bytes_backed), "used", number(p->n_bytes_used), "copied",
+		                  number(p->n_bytes_copied)));
 	}
 	return array;
 }

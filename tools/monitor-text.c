@@ -55,9 +55,9 @@ static void text_processes(FILE *stream, const struct sea_monitor_snapshot *snap
 		fprintf(stream, "%8d %-20.20s %-9s %-10.10s %10s %10s %5" PRIu64 " %10s %10s%s\n", (int)process->pid,
 		        process->name[0] ? process->name : "-", monitor_condition(process),
 		        process->state[0] ? process->state : "-", terminal_duration(age, process->age_ns),
-		        terminal_duration(beat, process->heartbeat_age_ns), process->n_peers,
-		        terminal_size(backed, process->n_bytes_backed), terminal_size(used, process->n_bytes_used),
-		        note);
+		        process->is_quiet ? "quiet" : terminal_duration(beat, process->heartbeat_age_ns),
+		        process->n_peers, terminal_size(backed, process->n_bytes_backed),
+		        terminal_size(used, process->n_bytes_used), note);
 	}
 }
 

@@ -47,6 +47,7 @@ struct sea_monitor_process {
 	enum sea_monitor_condition condition; /**< how it is */
 	char kernel_state;                    /**< of /proc/PID/stat; '?': not to be seen */
 	uint8_t has_status;                   /**< 0: its status file could not be read: no figures */
+	uint8_t is_quiet;                     /**< it does nothing, and said that its heartbeat pauses until it does */
 	uint8_t is_truncated;                 /**< its status file did not fit on the disk: no figures */
 	uint8_t is_incomplete;                /**< it has more blocks than it counts: holds are too few */
 	char name[32];                        /**< as it says */

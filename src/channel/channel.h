@@ -17,6 +17,7 @@
 #include "memory/ledger.h"
 #include "memory/session.h"
 #include "wire/link.h"
+#include "wire/status.h"
 #include "wire/take.h"
 
 struct sea_channel {
@@ -63,6 +64,13 @@ static inline void seai_count(_Atomic uint64_t *counter, uint64_t n)
 {
 	/* One writer: no locked instruction. */
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+/* A process that did nothing has no heartbeat: it begins again. */
+static inline void seai_channel_note_active(struct sea_channel *channel)
+{
+	if (SEAI_UNLIKELY(atomic_load_explicit(&channel->session->wire->is_quiet, memory_order_relaxed)))
+		seai_status_wake(channel->session->wire);
 }
 
 /* While a thread is between these two, no attached arena is unmapped. */

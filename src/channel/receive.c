@@ -81,8 +81,10 @@ int sea_channel_receive_many(struct sea_channel *channel, struct sea_message **m
 		seai_channel_enter(channel);
 		r = receive_try(channel, messages, n_max < INT32_MAX ? n_max : INT32_MAX);
 		seai_channel_leave(channel);
-		if (SEAI_LIKELY(r > 0))
+		if (SEAI_LIKELY(r > 0)) {
+			seai_channel_note_active(channel);
 			return r;
+		}
 		/* -EAGAIN: covered by books that are not read yet; soon. Other errors are the caller's to act on. */
 		if (r < 0 && r != -EAGAIN)
 			return r;

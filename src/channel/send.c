@@ -435,6 +435,7 @@ int sea_channel_send_many(struct sea_channel *channel, struct sea_message **mess
 			return -EINVAL;
 	if (n_messages > INT32_MAX)
 		n_messages = INT32_MAX;
+	seai_channel_note_active(channel);
 	for (;;) {
 		bool retry = false;
 		int r;

@@ -290,6 +290,8 @@ static bool parse_plain(const struct sea_monitor_snapshot *snapshot, struct sea_
 		process->heartbeat_age_ns = parse_age(snapshot, number);
 	else if (span_is(key, "started_ns"))
 		process->age_ns = parse_age(snapshot, number);
+	else if (span_is(key, "quiet"))
+		process->is_quiet = 1;
 	else if (span_is(key, "truncated"))
 		process->is_truncated = 1;
 	else if (span_is(key, "incomplete"))

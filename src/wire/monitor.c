@@ -291,7 +291,8 @@ static void process_judge(struct sea_monitor_process *process, int64_t timeout_n
 		return;
 	if (process->kernel_state == 'T')
 		process->condition = SEA_MONITOR_STOPPED;
-	else if (process->condition == SEA_MONITOR_RUNNING && process->heartbeat_age_ns > timeout_ns)
+	else if (process->condition == SEA_MONITOR_RUNNING && process->heartbeat_age_ns > timeout_ns &&
+	         !process->is_quiet)
 		process->condition = SEA_MONITOR_HANGING;
 }
 

@@ -270,13 +270,14 @@ static void *service_main(void *argument)
 		int64_t wait_ns = service_work(wire, &retry_ns), beat_ns = seai_status_beat(wire);
 		int n;
 
-		if (wait_ns < 0 || beat_ns < wait_ns)
+		if (wait_ns < 0 || (beat_ns >= 0 && beat_ns < wait_ns))
 			wait_ns = beat_ns;
 
 		if (atomic_load_explicit(&wire->stop, memory_order_acquire))
 			break;
 		/* Milliseconds do: what has to be exact is not waited for here. */
-		n = epoll_wait(wire->epoll_fd, events, 64, (int)((wait_ns + SEAI_NS_PER_MS - 1) / SEAI_NS_PER_MS));
+		n = epoll_wait(wire->epoll_fd, events, 64,
+		               wait_ns < 0 ? -1 : (int)((wait_ns + SEAI_NS_PER_MS - 1) / SEAI_NS_PER_MS));
 		SEAI_LOCKED(&wire->control, control);
 		for (int i = 0; i < n; i++)
 			service_handle(wire, &events[i]);

@@ -35,6 +35,8 @@ struct seai_status {
 	bool has_failed; /* said so once */
 	size_t n_before; /* written last */
 	uint64_t sequence;
+	uint64_t hash; /* of all but the head, as written last */
+	bool is_same;  /* as the one before */
 	int64_t started_ns, started_wall_ns;
 	int64_t due_ns;
 	struct seai_census census;
@@ -325,6 +327,17 @@ static void status_add_attached(struct seai_wire *wire)
 		           owners[j].id, owners[j].n_arenas, owners[j].n_bytes);
 }
 
+/* Whether anything is told that was not told the last time. FNV-1a: that two differ and look the same costs one heartbeat. */
+static void status_compare(struct seai_status *status, size_t n_head)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = n_head; i < status->n; i++)
+		hash = (hash ^ (unsigned char)status->text[i]) * UINT64_C(0x100000001b3);
+	status->is_same = hash == status->hash;
+	status->hash = hash;
+}
+
 static void status_beat_now(struct seai_wire *wire)
 {
 	struct seai_status *status = wire->status;
@@ -346,6 +359,9 @@ static void status_beat_now(struct seai_wire *wire)
 	}
 	status_add_holds(status);
 	seai_census_fini(&status->census);
+	status_compare(status, strlen(head));
+	if (status->is_same)
+		status_add(status, "quiet\n");
 	status_add(status, "end %" PRIu64 "\n", status->sequence);
 	if (status->is_out_of_memory)
 		status_write_short(wire);
@@ -364,9 +380,28 @@ int64_t seai_status_beat(struct seai_wire *wire)
 	atomic_exchange_explicit(&wire->wants_status, false, memory_order_acq_rel);
 	atomic_store_explicit(&wire->session->now_sequence,
 	                      (uint64_t)(now_ns / SEAI_NS_PER_MS) << SEAI_SEQUENCE_MS_SHIFT, memory_order_relaxed);
+	/* Before it is looked at: who does something from here on wakes us. */
+	atomic_store_explicit(&wire->is_quiet, true, memory_order_seq_cst);
 	status_beat_now(wire);
+	if (status->is_same && atomic_load_explicit(&wire->is_quiet, memory_order_seq_cst)) {
+		/* None until something happens; then at once. */
+		status->due_ns = now_ns;
+		return -1;
+	}
+	atomic_store_explicit(&wire->is_quiet, false, memory_order_relaxed);
 	status->due_ns = now_ns + STATUS_BEAT_NS;
 	return STATUS_BEAT_NS;
+}
+
+void seai_status_wake(struct seai_wire *wire)
+{
+	if (!atomic_exchange_explicit(&wire->is_quiet, false, memory_order_seq_cst))
+		return;
+	/* What is sent now is not as old as the last heartbeat. */
+	atomic_store_explicit(&wire->session->now_sequence,
+	                      (uint64_t)(seai_now_ns() / SEAI_NS_PER_MS) << SEAI_SEQUENCE_MS_SHIFT,
+	                      memory_order_relaxed);
+	seai_wire_poke(wire);
 }
 
 void seai_status_want(struct seai_wire *wire)

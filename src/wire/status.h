@@ -29,5 +29,7 @@ int64_t seai_status_beat(struct seai_wire *wire);
 
 /* Wants it written at once. Any thread, any lock. */
 void seai_status_want(struct seai_wire *wire);
+/* The heartbeat goes on: something happens again. Any thread, no lock. */
+void seai_status_wake(struct seai_wire *wire);
 
 #endif

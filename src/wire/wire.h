@@ -138,6 +138,8 @@ struct seai_wire {
 	bool has_thread;
 	_Atomic bool stop;
 	bool asymmetric; /* this process can membarrier */
+	/* Nothing has happened between two heartbeats: there are none until a channel is used, or the service thread has something to do. */
+	_Atomic bool is_quiet;
 
 	int epoll_fd;
 	int wake_fd; /* eventfd of this process alone */
