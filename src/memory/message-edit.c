@@ -76,8 +76,8 @@ static int edit_copy_frame(const struct sea_message *message, struct sea_heap *h
 {
 	struct sea_frame_options options = { .n_parts_hint = message->n_parts };
 	struct sea_frame *frame = NULL;
-	struct sea_part part;
-	void *data;
+	struct sea_part part = { NULL, 0 };
+	void *data = NULL;
 	int r = 0;
 
 	for (size_t i = 0; i < message->n_parts && r == 0; i++) {
@@ -94,7 +94,7 @@ static int edit_copy_frame(const struct sea_message *message, struct sea_heap *h
 		r = sea_message_get_part(message, i, &part);
 		if (r == 0)
 			r = sea_frame_add(frame, part.n_bytes, edit_alignment(part.data), &data);
-		if (r >= 0 && part.n_bytes)
+		if (r >= 0 && data && part.n_bytes)
 			memcpy(data, part.data, part.n_bytes);
 	}
 	if (r >= 0)

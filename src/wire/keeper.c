@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <sealane/region.h>
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/kernel.h"
