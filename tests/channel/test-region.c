@@ -128,6 +128,39 @@ TEST(travel, "a part of a region travels without a copy, and its owner is told o
 	pipe_close(&pipe);
 }
 
+static void tell_one(void *data, size_t n_bytes, uint64_t hint, void *userdata)
+{
+	const struct sea_region_block block = { data, n_bytes, hint };
+
+	tell(&block, 1, userdata);
+}
+
+TEST(one_by_one, "releases can be told of one by one; told of in bulk has precedence")
+{
+	struct told *told = calloc(1, sizeof(*told));
+	struct sea_session *session = peers_open();
+	struct sea_region_options options = { .n_bytes = N_BYTES, .on_release_one = tell_one, .userdata = told };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct sea_message *messages[100];
+		struct sea_region *region;
+
+		options.on_release = i ? tell : NULL;
+		CHECK_OK(sea_region_new(&region, session, &options));
+		for (unsigned j = 0; j < 100; j++)
+			CHECK_OK(sea_message_new_in_region(&messages[j], region, at(region, 8 * j), 8, j));
+		told->n = told->n_calls = 0;
+		sea_message_unref_many(messages, 100);
+		CHECK_EVENTUALLY(told->n == 100);
+		CHECK_EQ(told->n_calls == 100, i == 0);
+		CHECK_EQ(told->hints[99], 99);
+		CHECK_ERR(sea_region_fd(region), -EINVAL);
+		CHECK(!sea_region_close(region, NULL));
+	}
+	sea_session_close(session);
+	free(told);
+}
+
 TEST(range, "both ends of a part are checked")
 {
 	struct sea_session *session = peers_open();
@@ -159,7 +192,7 @@ TEST(options, "options out of their range are refused")
 	struct sea_region *region;
 	static const struct sea_region_options bad[] = {
 		{ .n_bytes = 0 },
-		{ .n_bytes = 1, .flags = 1u << 9 },
+		{ .n_bytes = 1, .flags = 1u << 12 },
 		{ .n_bytes = 1, .reserved_0 = 1 },
 		{ .n_bytes = 1, .linger_ns = -2 },
 		{ .n_bytes = 1, .n_blocks_max = (1u << 28) + 1 },
