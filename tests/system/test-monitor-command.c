@@ -32,7 +32,10 @@ static struct command *command_start(const char *const *arguments, bool has_term
 	for (size_t i = 0; arguments[i]; i++)
 		line[i + 1] = (char *)arguments[i];
 	if (has_terminal) {
-		command->pid = (pid_t)CHECK_SYS(forkpty(&command->fd, NULL, NULL, &size));
+		command->pid = forkpty(&command->fd, NULL, NULL, &size);
+		/* A bare container has none. */
+		if (command->pid < 0)
+			SKIP("no pseudo terminal here: /dev/pts is not mounted");
 	} else {
 		CHECK_SYS(pipe2(fds, O_CLOEXEC));
 		command->pid = CHECK_SYS(fork());
