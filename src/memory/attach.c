@@ -98,13 +98,16 @@ static int attach_check_files(const struct sea_session *session, const int fds[2
                               bool *ret_is_file)
 {
 	/* Without a write seal the sender, or anybody who has the file, could change the books in it. */
+	int seals;
 	int r = attach_check_file(fds[0], ATTACH_SEALS, F_SEAL_WRITE | F_SEAL_FUTURE_WRITE, &n_bytes[0]);
 
 	n_bytes[1] = 0;
 	*ret_is_file = false;
 	if (r == 0 && fds[1] >= 0) {
 		r = attach_check_file(fds[1], ATTACH_SEALS | F_SEAL_SEAL, 0, &n_bytes[1]);
-		if (r < 0 && fcntl(fds[1], F_GET_SEALS) < 0)
+		/* Files of tmpfs and hugetlbfs can have seals as well, and have none. */
+		seals = fcntl(fds[1], F_GET_SEALS);
+		if (r < 0 && (seals < 0 || !(seals & ATTACH_SEALS)))
 			r = attach_check_plain(session, fds[1], &n_bytes[1], ret_is_file);
 	}
 	if (r == 0 && n_bytes[0] + n_bytes[1] > SEAI_TABLE_OFFSET_MASK)
