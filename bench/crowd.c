@@ -80,7 +80,7 @@ static void turn_idle(struct bench_job *job, int side, uint64_t n, struct bench_
 	turn->extra[0] = bench_n_fds() - n_fds_before;
 	turn->extra[1] = status_kib("VmRSS:") / 1024;
 	if (side % 2 == 0)
-		nanosleep(&(struct timespec){ .tv_sec = 3 }, NULL);
+		nanosleep(&(struct timespec){ .tv_sec = 6 }, NULL);
 	bench_sealane_turn_rate(job, side % 2, n, turn);
 }
 
@@ -117,7 +117,8 @@ static void idle_watch(struct bench_job *job)
 {
 	double before[N_SIDES], worst = 0;
 
-	nanosleep(&(struct timespec){ .tv_nsec = 700000000 }, NULL);
+	/* The heartbeat ends when it has found nothing new twice: from then on a process is idle. */
+	nanosleep(&(struct timespec){ .tv_sec = 3 }, NULL);
 	for (int s = 0; s < job->n_sides; s++)
 		before[s] = process_switches(job->pids[s]);
 	nanosleep(&(struct timespec){ .tv_sec = 2 }, NULL);
