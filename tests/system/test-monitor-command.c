@@ -434,3 +434,47 @@ TEST(interactive_no_terminal, "without a terminal the full screen is refused in 
 	CHECK_EQ(RUN("--interactive"), 1);
 	CHECK_HAS("wants a terminal");
 }
+
+TEST(killed, "a monitor that is killed at any moment, also while it cleans, holds nobody up and leaves nothing wrong")
+{
+	static const char *const rows[][3] = {
+		{ "--cleanup" }, { "--view" }, { "--list-all", "--json" }, { "--self-destruct" }, { "--prometheus" }
+	};
+	struct scene *scene;
+	pid_t pid;
+
+	scene = scene_start(&pid);
+	for (unsigned i = 0; i < 60; i++) {
+		pid_t dead, watcher = (pid_t)CHECK_SYS(fork());
+		struct sea_session *session;
+
+		if (watcher == 0) {
+			int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+			dup2(null_fd, STDOUT_FILENO);
+			dup2(null_fd, STDERR_FILENO);
+			execl(test_command(), "sealane", "monitor", rows[i % 5][0], rows[i % 5][1], rows[i % 5][2],
+			      (char *)NULL);
+			_exit(98);
+		}
+		/* Something to be cleaned, now and then. */
+		if (i % 4 == 0) {
+			dead = (pid_t)CHECK_SYS(fork());
+			if (dead == 0) {
+				CHECK_OK(sea_session_open(&session, NULL));
+				kill(getpid(), SIGKILL);
+			}
+			CHECK_EQ(test_wait(dead), -SIGKILL);
+		}
+		usleep((unsigned)(test_random() % 6000));
+		kill(watcher, SIGKILL);
+		(void)test_wait(watcher);
+		/* Whoever comes next finds the directory's lock free. */
+		CHECK_OK(sea_session_open(&session, NULL));
+		sea_session_close(session);
+	}
+	CHECK_EQ(RUN("--cleanup"), 1); /* one lives */
+	CHECK_HAS("watched");
+	scene_end(scene, pid);
+	CHECK_EQ(RUN("--cleanup"), 0);
+}
