@@ -6,6 +6,11 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Sealane)
 install(TARGETS sealane sealane-static EXPORT SealaneTargets
 	LIBRARY NAMELINK_COMPONENT development
 	FILE_SET HEADERS)
+if(TARGET sealane-device)
+	install(TARGETS sealane-device EXPORT SealaneTargets
+		LIBRARY NAMELINK_COMPONENT development
+		FILE_SET HEADERS)
+endif()
 install(EXPORT SealaneTargets NAMESPACE Sealane:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/SealaneConfig.cmake.in ${PROJECT_BINARY_DIR}/package/SealaneConfig.cmake
 	INSTALL_DESTINATION ${package_dir})
@@ -33,6 +38,10 @@ else()
 	set(pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
 configure_file(cmake/sealane.pc.in ${PROJECT_BINARY_DIR}/package/sealane.pc @ONLY)
+if(TARGET sealane-device)
+	configure_file(cmake/sealane-device.pc.in ${PROJECT_BINARY_DIR}/package/sealane-device.pc @ONLY)
+	install(FILES ${PROJECT_BINARY_DIR}/package/sealane-device.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
 install(FILES ${PROJECT_BINARY_DIR}/package/sealane.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 if(TARGET sealane-command)
@@ -41,6 +50,9 @@ if(TARGET sealane-command)
 	if(NOT IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR} AND NOT IS_ABSOLUTE ${CMAKE_INSTALL_BINDIR})
 		file(RELATIVE_PATH lib_from_bin /p/${CMAKE_INSTALL_BINDIR} /p/${CMAKE_INSTALL_LIBDIR})
 		set_target_properties(sealane-command PROPERTIES INSTALL_RPATH "$ORIGIN/${lib_from_bin}")
+		if(TARGET sealane-device)
+			set_target_properties(sealane-device PROPERTIES INSTALL_RPATH "$ORIGIN")
+		endif()
 	else()
 		set_target_properties(sealane-command PROPERTIES INSTALL_RPATH ${CMAKE_INSTALL_FULL_LIBDIR})
 	endif()

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All of libsealane-device. */
+#ifndef SEALANE_DEVICE_DEVICE_H
+#define SEALANE_DEVICE_DEVICE_H
+
+#include <sealane/device/error.h>
+
+#endif
