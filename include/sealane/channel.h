@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sealane/session.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -30,7 +32,30 @@ enum sea_pattern {
 	SEA_PUSH = 1, /**< sends, round robin over the receivers with room */
 	SEA_PULL = 2, /**< receives, fair over the senders */
 	SEA_PAIR = 3, /**< sends to and receives from one peer at a time */
+	/**
+	 * Sends a request to one replier, round robin over those with room, and receives its answer; then the next. A request sent before the answer
+	 * came gives the earlier one up. Dies the replier, the wait for its answer ends with -EPIPE; with SEA_ORPHANS_RESEND the request goes to another by itself.
+	 */
+	SEA_REQ = 4,
+	SEA_REP = 5, /**< receives a request, fair over the requesters, and sends its answer; then the next */
+	SEA_PUB = 6, /**< sends to all subscribers that want it: as one block that all hold */
+	SEA_SUB = 7, /**< receives what begins with any of its prefixes: see sea_channel_subscribe() */
+	SEA_XPUB = 8, /**< as ZeroMQ's; over libzmq alone */
+	SEA_XSUB = 9, /**< as ZeroMQ's; over libzmq alone */
+	SEA_DEALER = 10, /**< as ZeroMQ's; over libzmq alone */
+	SEA_ROUTER = 11, /**< as ZeroMQ's; over libzmq alone */
 };
+
+/** What a publisher does about a subscriber whose queue is full. */
+enum sea_slow {
+	SEA_SLOW_DROP = 0, /**< that one misses the message; counted in n_missed */
+	SEA_SLOW_WAIT = 1, /**< waits until all have room, or the send's timeout is over; then as above */
+};
+
+/** A publisher keeps the latest message and gives it to whoever subscribes to it later. */
+#define SEA_CHANNEL_LATEST (1u << 0)
+/** Longest prefix of a subscription. */
+#define SEA_TOPIC_N_BYTES_MAX 120
 
 /** What happens to messages that a receiver had not released when it died or left. */
 enum sea_orphans {
@@ -58,10 +83,22 @@ struct sea_channel_options {
 	int64_t spin_ns;
 	/** What happens to orphans. */
 	enum sea_orphans orphans;
+	/** What a publisher does about slow subscribers. Since 0.3. */
+	enum sea_slow slow;
+	/** SEA_CHANNEL_ bits. Since 0.3. */
+	uint64_t flags;
+	/** Over libzmq: how long messages that were sent are still delivered after the close, in ns. 0: 500 ms; -1: for ever; 1: not at all. Since 0.3. */
+	int64_t linger_ns;
+	/** Over libzmq: the kernel's send buffer in bytes. 0: as it is. Since 0.3. */
+	int32_t sndkernel_n_bytes;
+	/** Over libzmq: the kernel's receive buffer in bytes. 0: as it is. Since 0.3. */
+	int32_t rcvkernel_n_bytes;
+	/** SEA_TRANSPORT_ZEROMQ: over libzmq. Any other: shared memory, whatever the heaps of its messages. Since 0.3. */
+	enum sea_transport transport;
 	/** Must be 0. */
-	uint32_t reserved_0;
+	uint32_t reserved_1;
 	/** Must be 0. */
-	uint64_t reserved[8];
+	uint64_t reserved[4];
 };
 
 /** Counters of a channel since it was made. */
@@ -76,14 +113,16 @@ struct sea_channel_stats {
 	uint64_t n_sleeps;          /**< times this channel slept */
 	uint64_t n_queued_out;      /**< messages sent that no receiver has taken yet */
 	uint64_t n_queued_in;       /**< messages that wait to be received */
-	uint64_t reserved[6];       /**< 0 */
+	uint64_t n_missed;          /**< messages that a subscriber, or a receiver of sea_channel_send_each(), had no room for */
+	uint64_t reserved[5];       /**< 0 */
 };
 
 /**
  * Makes a channel.
  * @param ret_channel receives the channel; the caller closes it before the session
  * @param options NULL for the defaults
- * @return 0; -EINVAL; -ENOMEM; -EMFILE, -ENFILE; -EPERM in a forked child. Any thread. Since 0.1.
+ * @return 0; -EINVAL; -ENOMEM; -EMFILE, -ENFILE; -EPERM in a forked child;
+ *         -ENOTSUP a pattern that shared memory has not, or there is no libzmq on this machine. Any thread. Since 0.1.
  */
 int sea_channel_new(struct sea_channel **ret_channel, struct sea_session *session, enum sea_pattern pattern,
                     const struct sea_channel_options *options);
@@ -110,8 +149,8 @@ int sea_channel_bind(struct sea_channel *channel, const char *address);
 int sea_channel_connect(struct sea_channel *channel, const char *address);
 
 /**
- * Waits until at least n_peers are connected.
- * @return 0; -ETIMEDOUT, -EAGAIN (timeout 0); -EINTR; -ECANCELED; -EDEADLK; -EPERM. Since 0.1.
+ * Waits until at least n_peers are connected; subscribers count once it is known what they want.
+ * @return 0; -EPROTOTYPE the channel at the address has a pattern that does not fit; -ETIMEDOUT, -EAGAIN (timeout 0); -EINTR; -ECANCELED; -EDEADLK; -EPERM. Since 0.1.
  */
 int sea_channel_wait_peers(struct sea_channel *channel, unsigned n_peers, int64_t timeout_ns);
 
@@ -121,6 +160,7 @@ int sea_channel_wait_peers(struct sea_channel *channel, unsigned n_peers, int64_
  * @param message taken on success; on failure the caller still has it
  * @param timeout_ns how long to wait for a receiver with room; 0 not at all, -1 for ever
  * @return 0; -EAGAIN no room (timeout 0); -ETIMEDOUT; -EINTR; -EINVAL not a message, or a pull channel;
+ *         -EPROTO a replier has no request to answer; -EPIPE its requester is gone: the next request may be received;
  *         -ECANCELED; -EDEADLK waiting in a callback; -EPERM in a forked child. Since 0.1.
  */
 int sea_channel_send(struct sea_channel *channel, struct sea_message **message, int64_t timeout_ns);
@@ -147,6 +187,7 @@ int sea_channel_send_each(struct sea_channel *channel, struct sea_message **mess
  * @param ret_message receives the message; the caller unrefs it, or sends it on
  * @param timeout_ns how long to wait; 0 not at all, -1 for ever
  * @return 0; -EAGAIN nothing there (timeout 0); -ETIMEDOUT; -EINTR; -EINVAL a push channel;
+ *         -EPROTO a requester has no request out, or a replier one unanswered; -EPIPE the replier is gone: send the request again;
  *         -EMFILE, -ENOMEM this process cannot map the sender's memory: free something and call again, nothing is lost;
  *         -ECANCELED; -EDEADLK waiting in a callback; -EPERM in a forked child. Since 0.1.
  */
@@ -165,6 +206,17 @@ int sea_channel_receive_into(struct sea_channel *channel, struct sea_message **m
  */
 int sea_channel_receive_many(struct sea_channel *channel, struct sea_message **messages, size_t n_max,
                              int64_t timeout_ns);
+
+/**
+ * Subscribes to all messages whose first part begins with these bytes; none at all: to everything. Subscribing twice to the same
+ * needs unsubscribing twice. Peers learn of it within a moment.
+ * @param n_bytes 0 to SEA_TOPIC_N_BYTES_MAX
+ * @return 0; -EINVAL not a subscriber; -E2BIG; -ENOSPC more than 1024; -ENOMEM; -EPERM. Since 0.3.
+ */
+int sea_channel_subscribe(struct sea_channel *channel, const void *prefix, size_t n_bytes);
+
+/** Takes a subscription back. @return 0; -ENOENT there is none; -EINVAL; -E2BIG; -EPERM. Since 0.3. */
+int sea_channel_unsubscribe(struct sea_channel *channel, const void *prefix, size_t n_bytes);
 
 /**
  * One file descriptor for poll, select, epoll or any event loop: it is readable

@@ -22,6 +22,8 @@
  *   -EOWNERDEAD    the owner of a named part has ended, and its memory is not mapped here
  *   -EREMOTE       the name of a part of another session or host
  *   -EPIPE         the peer that the message was meant for is gone
+ *   -EPROTO        out of turn: a replier that has no request, a requester that has none out
+ *   -EPROTOTYPE    the channel at that address has a pattern that does not fit
  *   -EBUSY         still in use: close what stands on it first
  *   -EDEADLK       a waiting call inside a callback
  *   -EPERM         the process is a forked child; only its parent may use the object

@@ -26,6 +26,8 @@ const char *sea_error_text(int error)
 	case EACCES: return "the runtime directory or the peer belongs to another user or group";
 	case ENOTSUP: return "not possible with this kernel, machine or configuration";
 	case EBADMSG: return "malformed bytes from a peer";
+	case EPROTO: return "out of turn";
+	case EPROTOTYPE: return "the channel there has a pattern that does not fit";
 	case EPIPE: return "the peer is gone";
 	case EBUSY: return "still in use";
 	case EDEADLK: return "a waiting call inside a callback";

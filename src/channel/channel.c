@@ -12,8 +12,11 @@
 #include <sealane/meta.h>
 
 #include "base/clock.h"
+#include "channel/reply.h"
+#include "channel/transport.h"
 #include "memory/message.h"
 #include "wire/records.h"
+#include "wire/topics.h"
 
 #define CHANNEL_SPIN_DEFAULT_NS INT64_C(10000)
 
@@ -42,6 +45,11 @@ static void channel_note_change(struct seai_endpoint *endpoint, struct seai_link
 		atomic_store_explicit(&channel->has_changes, true, memory_order_release);
 	}
 	seai_channel_kick(channel);
+}
+
+static void channel_on_refuse(struct seai_endpoint *endpoint)
+{
+	seai_channel_kick(seai_channel_of(endpoint));
 }
 
 static bool channel_is_quiet(struct seai_endpoint *endpoint)
@@ -110,6 +118,8 @@ static int channel_list_link(struct sea_channel *channel, struct seai_link *link
 
 static void channel_finish_link(struct sea_channel *channel, struct seai_link *link)
 {
+	if (channel->turn == link)
+		seai_turn_lost(channel);
 	if (link->is_listed)
 		epoll_ctl(channel->epoll_fd, EPOLL_CTL_DEL, link->bell_in_fd, NULL);
 	{
@@ -166,18 +176,32 @@ void seai_channel_update_slowly(struct sea_channel *channel)
 		if (!link->is_listed && channel_list_link(channel, link) < 0) {
 			seai_log(channel->session, SEA_LOG_ERROR, "no memory or descriptor for a peer; it is let go");
 			channel_finish_link(channel, link);
+			continue;
 		}
+		if (channel->endpoint.pattern == SEA_PUB)
+			seai_publish_note_topics(channel, link);
 	}
 	seai_channel_drop_ended(channel);
 }
 
 static int channel_check_options(enum sea_pattern pattern, const struct sea_channel_options *options)
 {
-	if (pattern != SEA_PUSH && pattern != SEA_PULL && pattern != SEA_PAIR)
+	bool is_publisher = pattern == SEA_PUB;
+
+	if (pattern < SEA_PUSH || pattern > SEA_ROUTER)
+		return -EINVAL;
+	if (options->transport != SEA_TRANSPORT_ZEROMQ && pattern > SEA_SUB)
+		return -ENOTSUP;
+	if ((options->transport != SEA_TRANSPORT_MEMFD && options->transport != SEA_TRANSPORT_SHMEM &&
+	     options->transport != SEA_TRANSPORT_ZEROMQ) ||
+	    (unsigned)options->slow > SEA_SLOW_WAIT || (options->slow && !is_publisher) ||
+	    options->flags & ~(uint64_t)SEA_CHANNEL_LATEST || (options->flags && !is_publisher) ||
+	    (is_publisher && options->orphans != SEA_ORPHANS_DROP) || options->linger_ns < -1 ||
+	    options->sndkernel_n_bytes < 0 || options->rcvkernel_n_bytes < 0 || options->reserved_1)
 		return -EINVAL;
 	if (options->sndbuf < -1 || options->sndbuf > (int32_t)SEA_CHANNEL_BUF_MAX || options->rcvbuf < -1 ||
 	    options->rcvbuf > (int32_t)SEA_CHANNEL_BUF_MAX || options->spin_ns < -1 ||
-	    (unsigned)options->orphans > SEA_ORPHANS_RESEND || options->reserved_0)
+	    (unsigned)options->orphans > SEA_ORPHANS_RESEND)
 		return -EINVAL;
 	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
 		if (options->reserved[i])
@@ -196,6 +220,7 @@ static void channel_destroy(struct sea_channel *channel)
 	seai_close(channel->kick_fd);
 	free(channel->links);
 	free(channel->endpoint.names);
+	free(channel->endpoint.topics);
 	free(channel);
 }
 
@@ -218,8 +243,10 @@ int sea_channel_new(struct sea_channel **ret_channel, struct sea_session *sessio
 	if (!channel)
 		return -ENOMEM;
 	channel->session = session;
-	channel->sends = pattern != SEA_PULL;
-	channel->receives = pattern != SEA_PUSH;
+	channel->sends = pattern != SEA_PULL && pattern != SEA_SUB;
+	channel->receives = pattern != SEA_PUSH && pattern != SEA_PUB;
+	channel->slow = options->slow;
+	channel->keeps_latest = options->flags & SEA_CHANNEL_LATEST;
 	channel->spin_ns = options->spin_ns == 0    ? CHANNEL_SPIN_DEFAULT_NS
 	                   : options->spin_ns == -1 ? SEAI_FOR_EVER
 	                   : options->spin_ns == 1  ? 0
@@ -229,6 +256,8 @@ int sea_channel_new(struct sea_channel **ret_channel, struct sea_session *sessio
 	channel->endpoint.n_receive = channel_buf(options->rcvbuf);
 	channel->endpoint.on_link = channel_note_change;
 	channel->endpoint.on_change = channel_note_change;
+	channel->endpoint.on_refuse = channel_on_refuse;
+	channel->endpoint.on_idle = channel->keeps_latest ? seai_publish_on_idle : NULL;
 	channel->endpoint.is_quiet = channel_is_quiet;
 	channel->endpoint.n_taken = channel_n_taken;
 	channel->endpoint.count = channel_count;
@@ -241,6 +270,15 @@ int sea_channel_new(struct sea_channel **ret_channel, struct sea_session *sessio
 		r = -errno;
 		channel_destroy(channel);
 		return r;
+	}
+	if (pattern == SEA_PUB) {
+		channel->send_special = seai_publish_many;
+	} else if (pattern == SEA_REQ) {
+		channel->send_special = seai_req_send;
+		channel->receive_special = seai_req_receive;
+	} else if (pattern == SEA_REP) {
+		channel->send_special = seai_rep_send;
+		channel->receive_special = seai_rep_receive;
 	}
 	r = seai_account_new(&channel->account, options->orphans, channel->kick_fd);
 	if (r < 0) {
@@ -268,6 +306,9 @@ struct sea_channel *sea_channel_close(struct sea_channel *channel)
 		channel_destroy(channel);
 		return NULL;
 	}
+	if (channel->transport)
+		channel->transport->close(channel);
+	seai_endpoint_hold_off(wire, &channel->endpoint);
 	{
 		SEAI_LOCKED(&wire->control, control);
 		for (uint32_t i = 0; i < channel->endpoint.n_names; i++)
@@ -277,6 +318,8 @@ struct sea_channel *sea_channel_close(struct sea_channel *channel)
 		seai_endpoint_remove(wire, &channel->endpoint);
 	}
 	seai_account_close(session, channel->account);
+	sea_message_unref(channel->request);
+	sea_message_unref(channel->latest);
 	seai_wire_poke(wire);
 	channel_destroy(channel);
 	return NULL;
@@ -291,6 +334,8 @@ int sea_channel_bind(struct sea_channel *channel, const char *address)
 
 	if (seai_session_is_forked(channel->session))
 		return -EPERM;
+	if (channel->transport)
+		return channel->transport->bind(channel, address);
 	r = seai_directory_name(address, name);
 	if (r < 0)
 		return r;
@@ -315,6 +360,8 @@ int sea_channel_connect(struct sea_channel *channel, const char *address)
 
 	if (seai_session_is_forked(channel->session))
 		return -EPERM;
+	if (channel->transport)
+		return channel->transport->connect(channel, address);
 	target = calloc(1, sizeof(*target));
 	if (!target)
 		return -ENOMEM;
@@ -338,6 +385,9 @@ int sea_channel_fd(struct sea_channel *channel)
 {
 	if (seai_session_is_forked(channel->session))
 		return -EPERM;
+	if (channel->transport)
+		return channel->transport->fd(channel);
+	seai_publish_enter(channel);
 	if (!channel->is_fd_given) {
 		channel->is_fd_given = true;
 		for (uint32_t i = 0; i < channel->n_links; i++)
@@ -345,7 +395,41 @@ int sea_channel_fd(struct sea_channel *channel)
 		/* What came before is not announced any more: the first look is free. */
 		seai_channel_kick(channel);
 	}
+	seai_publish_leave(channel);
 	return channel->epoll_fd;
+}
+
+static int channel_check_topic(const struct sea_channel *channel, const void *prefix, size_t n_bytes)
+{
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	if (channel->endpoint.pattern != SEA_SUB || (n_bytes && !prefix))
+		return -EINVAL;
+	return n_bytes > SEA_TOPIC_N_BYTES_MAX ? -E2BIG : 0;
+}
+
+int sea_channel_subscribe(struct sea_channel *channel, const void *prefix, size_t n_bytes)
+{
+	int r = channel_check_topic(channel, prefix, n_bytes);
+
+	if (r < 0)
+		return r;
+	if (channel->transport)
+		return channel->transport->subscribe(channel, prefix, n_bytes, true);
+	SEAI_LOCKED(&channel->session->wire->control, control);
+	return seai_topics_add(channel->session->wire, &channel->endpoint, prefix, n_bytes);
+}
+
+int sea_channel_unsubscribe(struct sea_channel *channel, const void *prefix, size_t n_bytes)
+{
+	int r = channel_check_topic(channel, prefix, n_bytes);
+
+	if (r < 0)
+		return r;
+	if (channel->transport)
+		return channel->transport->subscribe(channel, prefix, n_bytes, false);
+	SEAI_LOCKED(&channel->session->wire->control, control);
+	return seai_topics_remove(channel->session->wire, &channel->endpoint, prefix, n_bytes);
 }
 
 static int channel_resolve(const struct sea_meta *meta, int64_t timeout_ns, struct sea_resolved *ret_resolved,
@@ -378,6 +462,7 @@ int sea_channel_get_stats(struct sea_channel *channel, struct sea_channel_stats 
 	if (seai_session_is_forked(session))
 		return -EPERM;
 	SEAI_LOCKED(&wire->control, control);
+	stats.n_missed = atomic_load_explicit(&channel->n_missed, memory_order_relaxed);
 	stats.n_sent = atomic_load_explicit(&channel->n_sent, memory_order_relaxed);
 	stats.n_received = atomic_load_explicit(&channel->n_received, memory_order_relaxed);
 	stats.n_refused = atomic_load_explicit(&channel->n_refused, memory_order_relaxed);

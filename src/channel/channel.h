@@ -27,6 +27,14 @@ struct sea_channel {
 	int64_t spin_ns; /* 0: not at all; SEAI_FOR_EVER */
 	bool sends, receives;
 
+	/* NULL: shared memory; see transport.h. */
+	const struct seai_transport *transport;
+	/* What send and receive do instead, where a pattern or a transport wants it; NULL: the usual. Forms of the _many() calls. */
+	int (*send_special)(struct sea_channel *channel, struct sea_message **messages, size_t n_messages,
+	                    int64_t timeout_ns);
+	int (*receive_special)(struct sea_channel *channel, struct sea_message **messages, size_t n_max,
+	                       int64_t timeout_ns);
+
 	struct seai_lock lock; /* guards the next two, and the links' is_changed and is_finished */
 	struct seai_link *changes;
 	_Atomic bool has_changes;
@@ -44,16 +52,31 @@ struct sea_channel {
 	int64_t back_off_ns; /* how long a wait looks away first; see wait.c */
 	unsigned n_short_waits;
 	struct seai_lookup lookup;
+
+	/* Requests and replies: see reply.c. */
+	struct seai_link *sent_link, *received_link; /* of the last message */
+	struct seai_link *turn;                      /* who owes an answer, or is owed one */
+	bool has_lost_turn;                          /* and is gone */
+	struct sea_message *request;                 /* to be sent again if it is */
+
+	/* Publishers: see publish.c. */
+	enum sea_slow slow;
+	bool keeps_latest;
+	struct sea_message *latest;
+	uint32_t n_late;       /* subscribers that have not got it yet */
+	struct seai_lock user; /* with keeps_latest: all of the channel's thread's */
+
 	_Atomic uint32_t in_call; /* this thread may be looking at attached arenas */
 
-	_Atomic uint64_t n_sent, n_received, n_refused, n_doorbells, n_sleeps;
+	_Atomic uint64_t n_sent, n_received, n_refused, n_doorbells, n_sleeps, n_missed;
 };
 
 /* What a waiting call waits for. */
 #define SEAI_WAIT_DATA 1u
 #define SEAI_WAIT_ROOM 2u
 #define SEAI_WAIT_PEERS 4u
-#define SEAI_WAIT_TAKEN 8u /* that a receiver takes something out of its queue */
+#define SEAI_WAIT_TAKEN 8u    /* that a receiver takes something out of its queue */
+#define SEAI_WAIT_AWAITED 16u /* room in a link that is marked as awaited, or its end */
 
 static inline struct sea_channel *seai_channel_of(struct seai_endpoint *endpoint)
 {
@@ -108,6 +131,16 @@ static inline void seai_link_note_use(struct seai_link *link, uint64_t n)
 		atomic_store_explicit(&link->mine->wants_fences, 0, memory_order_relaxed);
 	}
 }
+
+/* publish.c: the prefixes of a peer changed; to be called under the lock of those that keep their latest message. */
+void seai_publish_note_topics(struct sea_channel *channel, struct seai_link *link);
+/* Around whatever the channel's thread does with it. */
+void seai_publish_enter(struct sea_channel *channel);
+void seai_publish_leave(struct sea_channel *channel);
+/* The service thread's turn. Returns whether to come again soon. */
+bool seai_publish_on_idle(struct seai_endpoint *endpoint);
+int seai_publish_many(struct sea_channel *channel, struct sea_message **messages, size_t n_messages,
+                      int64_t timeout_ns);
 
 /* Lets links go that have ended and hold nothing more to be received. */
 void seai_channel_drop_ended(struct sea_channel *channel);

@@ -3,15 +3,14 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "channel/channel.h"
+#include "channel/reply.h"
 #include "memory/message.h"
 
 /* What a link that cannot be read on just now has to wait for: mostly that its owner's books catch up. */
 #define RECEIVE_RETRY_NS (SEAI_NS_PER_MS / 2)
 
-/* Takes up to n_max messages of one link. Returns how many, or an error if none. */
-static int receive_from_link(struct sea_channel *channel, struct seai_link *link, struct sea_message **messages,
-                             size_t n_max)
+int seai_receive_from_link(struct sea_channel *channel, struct seai_link *link, struct sea_message **messages,
+                           size_t n_max)
 {
 	size_t n = 0, n_passed = 0;
 	int r = 0;
@@ -52,10 +51,11 @@ static int receive_try(struct sea_channel *channel, struct sea_message **message
 
 	for (uint32_t i = 0; i < channel->n_links; i++) {
 		uint32_t index = channel->next_receive < channel->n_links ? channel->next_receive : 0;
-		int n = receive_from_link(channel, channel->links[index], messages, n_max);
+		int n = seai_receive_from_link(channel, channel->links[index], messages, n_max);
 
 		channel->next_receive = index + 1;
 		if (n > 0) {
+			channel->received_link = channel->links[index];
 			seai_count(&channel->n_received, (uint64_t)n);
 			return n;
 		}
@@ -68,12 +68,19 @@ static int receive_try(struct sea_channel *channel, struct sea_message **message
 int sea_channel_receive_many(struct sea_channel *channel, struct sea_message **messages, size_t n_max,
                              int64_t timeout_ns)
 {
-	int64_t deadline_ns = -1, spin_until_ns = 0;
-
 	if (seai_session_is_forked(channel->session))
 		return -EPERM;
 	if (!channel->receives || n_max == 0)
 		return -EINVAL;
+	if (SEAI_UNLIKELY(channel->receive_special != NULL))
+		return channel->receive_special(channel, messages, n_max, timeout_ns);
+	return seai_receive_any(channel, messages, n_max, timeout_ns);
+}
+
+int seai_receive_any(struct sea_channel *channel, struct sea_message **messages, size_t n_max, int64_t timeout_ns)
+{
+	int64_t deadline_ns = -1, spin_until_ns = 0;
+
 	for (;;) {
 		int r;
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "channel/channel.h"
+#include "channel/transport.h"
 #include "wire/doorbell.h"
 
 #define WAIT_N_EVENTS 32
@@ -29,6 +29,10 @@ static bool wait_is_over(struct sea_channel *channel, unsigned what)
 		if (what & SEAI_WAIT_DATA && seai_link_has_data(channel->links[i]))
 			return true;
 		if (what & SEAI_WAIT_ROOM && seai_link_can_send(channel->links[i]))
+			return true;
+		if (what & SEAI_WAIT_AWAITED && channel->links[i]->is_awaited &&
+		    (atomic_load_explicit(&channel->links[i]->state, memory_order_acquire) != SEAI_LINK_OPEN ||
+		     seai_link_has_room(channel->links[i])))
 			return true;
 		if (what & SEAI_WAIT_TAKEN && channel->links[i]->out.capacity &&
 		    atomic_load_explicit(&channel->links[i]->out.theirs->tail, memory_order_acquire) !=
@@ -86,7 +90,7 @@ static void wait_arm(struct sea_channel *channel, unsigned what)
 			atomic_store_explicit(&link->mine->want_data, position, memory_order_relaxed);
 			has_news = true;
 		}
-		if (what & (SEAI_WAIT_ROOM | SEAI_WAIT_TAKEN) && link->out.capacity &&
+		if (what & (SEAI_WAIT_ROOM | SEAI_WAIT_TAKEN | SEAI_WAIT_AWAITED) && link->out.capacity &&
 		    link->armed_room != link->out.tail_cached) {
 			link->armed_room = link->out.tail_cached;
 			atomic_store_explicit(&link->mine->want_room, link->out.tail_cached, memory_order_relaxed);
@@ -275,18 +279,32 @@ int seai_channel_wait(struct sea_channel *channel, unsigned what, int64_t deadli
 	return 0;
 }
 
-int sea_channel_wait_peers(struct sea_channel *channel, unsigned n_peers, int64_t timeout_ns)
+static unsigned wait_n_peers(const struct sea_channel *channel)
+{
+	unsigned n = 0;
+
+	if (channel->endpoint.pattern != SEA_PUB)
+		return channel->n_links - channel->n_ending;
+	/* Subscribers count from when it is known what they want. */
+	for (uint32_t i = 0; i < channel->n_links; i++)
+		n += channel->links[i]->topics != NULL &&
+		     atomic_load_explicit(&channel->links[i]->state, memory_order_relaxed) == SEAI_LINK_OPEN;
+	return n;
+}
+
+static int wait_peers(struct sea_channel *channel, unsigned n_peers, int64_t timeout_ns)
 {
 	int64_t deadline_ns = seai_deadline(timeout_ns), spin_until_ns = 1;
 
-	if (seai_session_is_forked(channel->session))
-		return -EPERM;
 	for (;;) {
 		int r;
 
 		seai_channel_update(channel);
-		if (channel->n_links - channel->n_ending >= n_peers)
+		if (wait_n_peers(channel) >= n_peers)
 			return 0;
+		r = atomic_load_explicit(&channel->endpoint.error, memory_order_relaxed);
+		if (r < 0)
+			return r;
 		if (timeout_ns == 0)
 			return -EAGAIN;
 		/* Spun already: peers take their time. */
@@ -294,4 +312,18 @@ int sea_channel_wait_peers(struct sea_channel *channel, unsigned n_peers, int64_
 		if (r < 0)
 			return r;
 	}
+}
+
+int sea_channel_wait_peers(struct sea_channel *channel, unsigned n_peers, int64_t timeout_ns)
+{
+	int r;
+
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	if (channel->transport)
+		return channel->transport->wait_peers(channel, n_peers, timeout_ns);
+	seai_publish_enter(channel);
+	r = wait_peers(channel, n_peers, timeout_ns);
+	seai_publish_leave(channel);
+	return r;
 }

@@ -22,6 +22,7 @@
 #include "wire/request.h"
 #include "wire/resolver.h"
 #include "wire/side.h"
+#include "wire/topics.h"
 
 /* A peer that connects and says nothing is dropped after this. */
 #define CONN_HELLO_TIMEOUT_NS (5 * SEAI_NS_PER_S)
@@ -317,6 +318,10 @@ static void conn_dispatch(struct seai_conn *conn, struct seai_control *control, 
 	case SEAI_CONTROL_RETIRE: seai_attachment_on_retire(conn, control); break;
 	case SEAI_CONTROL_FORGET: seai_attachment_on_forget(conn, control); break;
 	case SEAI_CONTROL_RESEND: seai_attachment_on_resend(conn, control); break;
+	case SEAI_CONTROL_TOPIC:
+		if (!seai_topics_on_topic(conn, control))
+			conn_refuse(conn, "it subscribes to what cannot be");
+		break;
 	case SEAI_CONTROL_SUBSCRIBE: seai_events_on_subscribe(conn); break;
 	case SEAI_CONTROL_ASK: seai_resolver_on_ask(conn, control); break;
 	case SEAI_CONTROL_ANSWER: seai_request_on_answer(conn, control, &fds[0]); break;

@@ -138,10 +138,12 @@ enum seai_control_type {
 	SEAI_CONTROL_ASK = 16,       /* show me that arena of yours, and perhaps hold that block for me */
 	SEAI_CONTROL_ANSWER = 17,    /* done (the arena came before this), or why not */
 	SEAI_CONTROL_SUBSCRIBE = 18, /* show me all arenas of yours, and those that come */
+	SEAI_CONTROL_TOPIC = 19,     /* what the sender wants of what the peer publishes on a link */
 };
 
 #define SEAI_CONTROL_MAGIC 0x5ea1a7e5u
 #define SEAI_ADDRESS_N_BYTES 104
+#define SEAI_TOPIC_N_BYTES 120
 
 /* Every message of the control socket has this size and form. */
 struct seai_control {
@@ -193,11 +195,22 @@ struct seai_control {
 			uint64_t link_id;
 			uint64_t head;
 		} settle;
+		struct {
+			uint64_t link_id;
+			uint32_t operation; /* SEAI_TOPIC_ */
+			uint32_t n_bytes;
+			uint8_t bytes[SEAI_TOPIC_N_BYTES];
+		} topic; /* TOPIC */
 		uint8_t bytes[136];
 	};
 };
 static_assert(sizeof(struct seai_control) == 144, "layout");
 static_assert(offsetof(struct seai_control, hello) == 8, "layout");
+
+/* TOPIC: one prefix more, one less; all that there were when the link was made have been said. */
+#define SEAI_TOPIC_ADD 1u
+#define SEAI_TOPIC_REMOVE 2u
+#define SEAI_TOPIC_READY 3u
 
 /* ARENA: it is a region; user_flags and name are its. */
 #define SEAI_ARENA_IS_REGION 1u

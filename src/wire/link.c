@@ -5,6 +5,7 @@
 #include "wire/link.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "wire/records.h"
 #include "wire/side.h"
 #include "wire/take.h"
+#include "wire/topics.h"
 
 /* More than channels that two processes have with each other: a peer that opens without end would take all our descriptors. */
 #define LINK_N_PER_CONN_MAX 1024u
@@ -29,18 +31,22 @@ struct seai_link *seai_link_first(struct seai_wire *wire)
 
 static bool pattern_sends(uint32_t pattern)
 {
-	return pattern == SEA_PUSH || pattern == SEA_PAIR;
+	return pattern != SEA_PULL && pattern != SEA_SUB;
 }
 
 static bool pattern_receives(uint32_t pattern)
 {
-	return pattern == SEA_PULL || pattern == SEA_PAIR;
+	return pattern != SEA_PUSH && pattern != SEA_PUB;
 }
 
 static bool patterns_fit(uint32_t ours, uint32_t theirs)
 {
-	return (ours == SEA_PUSH && theirs == SEA_PULL) || (ours == SEA_PULL && theirs == SEA_PUSH) ||
-	       (ours == SEA_PAIR && theirs == SEA_PAIR);
+	static const uint32_t fitting[] = {
+		[SEA_PUSH] = SEA_PULL, [SEA_PULL] = SEA_PUSH, [SEA_PAIR] = SEA_PAIR, [SEA_REQ] = SEA_REP,
+		[SEA_REP] = SEA_REQ,   [SEA_PUB] = SEA_SUB,   [SEA_SUB] = SEA_PUB,
+	};
+
+	return ours < sizeof(fitting) / sizeof(fitting[0]) && fitting[ours] == theirs;
 }
 
 /* A queue holds the sum of both ends' settings, and at least one message. */
@@ -108,6 +114,7 @@ static void link_free(struct seai_link *link)
 	seai_close(link->bell_out_fd);
 	seai_side_unmap(link->mine, link->n_slots_mine, sizeof(struct seai_descriptor));
 	seai_side_unmap(link->theirs, link->n_slots_theirs, sizeof(struct seai_descriptor));
+	seai_topics_free(link);
 	free(link);
 }
 
@@ -224,7 +231,30 @@ static void link_become_open(struct seai_link *link)
 {
 	link->conn->wire->retry_after_ns = 0;
 	atomic_store_explicit(&link->state, SEAI_LINK_OPEN, memory_order_release);
+	atomic_store_explicit(&link->endpoint->error, 0, memory_order_relaxed);
+	if (link->endpoint->pattern == SEA_SUB)
+		seai_topics_greet(link);
 	link->endpoint->on_link(link->endpoint, link);
+}
+
+static const char *pattern_name(uint32_t pattern)
+{
+	static const char *const names[] = { "?",   "push", "pull", "pair", "req",    "rep",
+		                             "pub", "sub",  "xpub", "xsub", "dealer", "router" };
+
+	return names[pattern < sizeof(names) / sizeof(names[0]) ? pattern : 0];
+}
+
+/* Once a channel: the peer tries again and again. */
+static void link_refuse_pattern(struct seai_conn *conn, struct seai_endpoint *endpoint, const char *name,
+                                uint32_t pattern)
+{
+	if (endpoint->has_warned)
+		return;
+	endpoint->has_warned = true;
+	seai_log(conn->wire->session, SEA_LOG_WARNING,
+	         "%s: refused %s, whose channel is %s: it does not fit the %s here", name + 2, conn->peer_name,
+	         pattern_name(pattern), pattern_name(endpoint->pattern));
 }
 
 void seai_link_on_open(struct seai_conn *conn, const struct seai_control *control, int *fd)
@@ -242,6 +272,7 @@ void seai_link_on_open(struct seai_conn *conn, const struct seai_control *contro
 	refusal.link.error = ENOENT;
 	endpoint = link_find_bound(wire, name);
 	if (endpoint && !patterns_fit(endpoint->pattern, control->open.pattern)) {
+		link_refuse_pattern(conn, endpoint, name, control->open.pattern);
 		refusal.link.error = EPROTOTYPE;
 		endpoint = NULL;
 	}
@@ -366,9 +397,15 @@ void seai_link_on_refuse(struct seai_conn *conn, const struct seai_control *cont
 
 	if (!link || !link->is_initiator || atomic_load(&link->state) != SEAI_LINK_OPENING)
 		return;
-	if (control->link.error == EPROTOTYPE)
-		seai_log(conn->wire->session, SEA_LOG_WARNING, "%s: the channel there has a pattern that does not fit",
-		         link->target ? link->target->name + 2 : "?");
+	if (control->link.error == EPROTOTYPE && link->endpoint) {
+		if (!atomic_load_explicit(&link->endpoint->error, memory_order_relaxed))
+			seai_log(conn->wire->session, SEA_LOG_WARNING,
+			         "%s: refused by %s: the channel there has a pattern that does not fit the %s here",
+			         link->target ? link->target->name + 2 : "?", conn->peer_name,
+			         pattern_name(link->endpoint->pattern));
+		atomic_store_explicit(&link->endpoint->error, -EPROTOTYPE, memory_order_relaxed);
+		link->endpoint->on_refuse(link->endpoint);
+	}
 	/* It may be bound, free, or better off in a while. */
 	conn->wire->wants_retry = true;
 	if (link->endpoint)
@@ -539,6 +576,55 @@ bool seai_endpoint_has_peer(struct seai_wire *wire, const struct seai_endpoint *
 		if (link->endpoint == endpoint && atomic_load(&link->state) <= SEAI_LINK_OPEN)
 			return true;
 	return false;
+}
+
+void seai_endpoints_run_idle(struct seai_wire *wire)
+{
+	for (;;) {
+		struct seai_endpoint *endpoint;
+		bool again;
+
+		{
+			SEAI_LOCKED(&wire->control, control);
+			endpoint = wire->endpoints;
+			while (endpoint && !(endpoint->wants_idle && endpoint->on_idle))
+				endpoint = endpoint->next;
+			if (!endpoint)
+				break;
+			endpoint->wants_idle = false;
+			endpoint->is_idling = true;
+		}
+		again = endpoint->on_idle(endpoint);
+		{
+			SEAI_LOCKED(&wire->control, control);
+			endpoint->is_idling = false;
+			wire->n_idle_again += again;
+			endpoint->wants_idle_again = again;
+		}
+	}
+	SEAI_LOCKED(&wire->control, control);
+	if (!wire->n_idle_again)
+		return;
+	/* In the next round, after a while. */
+	wire->n_idle_again = 0;
+	wire->wants_retry = true;
+	for (struct seai_endpoint *endpoint = wire->endpoints; endpoint; endpoint = endpoint->next) {
+		endpoint->wants_idle |= endpoint->wants_idle_again;
+		endpoint->wants_idle_again = false;
+	}
+}
+
+void seai_endpoint_hold_off(struct seai_wire *wire, struct seai_endpoint *endpoint)
+{
+	for (;;) {
+		{
+			SEAI_LOCKED(&wire->control, control);
+			endpoint->on_idle = NULL;
+			if (!endpoint->is_idling)
+				return;
+		}
+		sched_yield();
+	}
 }
 
 void seai_endpoint_add(struct seai_wire *wire, struct seai_endpoint *endpoint)

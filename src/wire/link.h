@@ -36,7 +36,12 @@ struct seai_endpoint_counts {
 struct seai_endpoint {
 	struct seai_endpoint *next;
 	uint32_t pattern; /* enum sea_pattern */
-	uint32_t n_send;  /* what this end adds to capacities */
+	_Atomic int
+		error; /* why a peer refused the last attempt to connect, if trying again is of no use; 0 (any thread) */
+	struct seai_topic *topics; /* what a subscriber wants (control) */
+	uint32_t n_topics, n_topics_max;
+	bool has_warned; /* of peers that do not fit (control) */
+	uint32_t n_send; /* what this end adds to capacities */
 	uint32_t n_receive;
 	char (*names)[SEAI_ADDRESS_N_BYTES]; /* all file names it is bound to */
 	uint32_t n_names;
@@ -47,12 +52,17 @@ struct seai_endpoint {
 	void (*on_link)(struct seai_endpoint *endpoint, struct seai_link *link);
 	/* A link's state changed. */
 	void (*on_change)(struct seai_endpoint *endpoint, struct seai_link *link);
+	/* A peer refused it for good; see error. */
+	void (*on_refuse)(struct seai_endpoint *endpoint);
 	/* Whether the channel's thread is not looking at attached arenas just now, after a heavy fence. Any thread. */
 	bool (*is_quiet)(struct seai_endpoint *endpoint);
 	/* Holds of an arena that the channel's thread has counted for itself so far. */
 	uint64_t (*n_taken)(struct seai_endpoint *endpoint, const struct seai_attached *attached);
 	/* What it has counted so far. Control held; takes the books. */
 	void (*count)(struct seai_endpoint *endpoint, struct seai_endpoint_counts *ret_counts);
+	/* Wanted by the service thread, without a lock: returns whether to come again soon. NULL: never. */
+	bool (*on_idle)(struct seai_endpoint *endpoint);
+	bool wants_idle, is_idling, wants_idle_again; /* it is to be called; it is; after a while (control) */
 	/* In the child, after a fork: closes its descriptors. */
 	void (*on_fork)(struct seai_endpoint *endpoint);
 };
@@ -111,10 +121,20 @@ struct seai_link {
 	bool is_finished;              /* the channel has let it go (channel's lock) */
 	bool has_news;                 /* of a send to all: published, not rung yet (channel's thread) */
 	bool needs_long_road;          /* of a send to all: still to be sent to (channel's thread) */
-	bool is_rung;                  /* its doorbell rang and was not drained since (channel's thread) */
-	uint32_t n_undrained;          /* sleeps since it was drained (channel's thread) */
-	struct seai_link *next;        /* in the wire's list, or among the finished */
-	uint64_t forget_mark;          /* the peer's head when it said forget */
+	bool is_awaited;               /* a wait is for room in this one (channel's thread) */
+	bool is_late;                  /* has not been given the latest message yet (channel's thread) */
+	uint64_t n_missed;             /* published while it had no room (channel's thread) */
+	uint32_t n_stale;              /* answers to requests that were given up, still to come (channel's thread) */
+	struct seai_topics
+		*topics; /* what the peer wants of what is published; NULL: not known yet (channel's thread) */
+	_Atomic(struct seai_topics *) topics_next; /* newer ones; from the service thread to the channel's */
+	struct seai_topic *topics_said;            /* as the peer said them (control) */
+	uint32_t n_topics_said, n_topics_said_max;
+	bool is_topics_ready;   /* all that it started with were said (control) */
+	bool is_rung;           /* its doorbell rang and was not drained since (channel's thread) */
+	uint32_t n_undrained;   /* sleeps since it was drained (channel's thread) */
+	struct seai_link *next; /* in the wire's list, or among the finished */
+	uint64_t forget_mark;   /* the peer's head when it said forget */
 };
 
 /*
@@ -158,6 +178,10 @@ void seai_link_take_given(struct seai_link *link);
 uint64_t seai_link_head(const struct seai_link *link);
 
 /* Endpoints: channels that take part. Control held. */
+/* Calls those that want it. Service thread; takes and drops control. */
+void seai_endpoints_run_idle(struct seai_wire *wire);
+/* The same channel is not called from here on. Takes and drops control. */
+void seai_endpoint_hold_off(struct seai_wire *wire, struct seai_endpoint *endpoint);
 void seai_endpoint_add(struct seai_wire *wire, struct seai_endpoint *endpoint);
 /* Takes it out; its links are let go by the channel. */
 void seai_endpoint_remove(struct seai_wire *wire, struct seai_endpoint *endpoint);

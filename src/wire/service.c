@@ -245,6 +245,7 @@ static int64_t service_work(struct seai_wire *wire, int64_t *retry_ns)
 	/* Huge pages by collapsing, away from the data path. */
 	while (seai_session_collapse_next(session))
 		;
+	seai_endpoints_run_idle(wire);
 	seai_events_run(wire);
 	seai_done_run_callback(session);
 	seai_regions_run_callbacks(session);

@@ -173,6 +173,7 @@ struct seai_wire {
 	bool is_blind;                      /* a hello was lost for lack of descriptors: an unknown identity may live */
 	struct seai_final_head final_heads[SEAI_N_FINAL_HEADS];
 	uint32_t n_final_heads;
+	uint32_t n_idle_again;
 	struct seai_link *links;        /* all that are not freed */
 	struct seai_link *finished;     /* links that their channels have let go */
 	struct seai_lock finished_lock; /* guards that list alone; nothing is taken under it */

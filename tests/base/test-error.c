@@ -25,7 +25,7 @@ TEST(own_texts, "the errors of the header say what they mean here, each somethin
 {
 	static const int errors[] = {
 		EAGAIN,     ETIMEDOUT, EINTR,   EINVAL,  ENOMEM, E2BIG, EMFILE,  ENFILE, ENOSPC,
-		EADDRINUSE, EACCES,    ENOTSUP, EBADMSG, EPIPE,  EBUSY, EDEADLK, EPERM,  ECANCELED
+		EADDRINUSE, EACCES,    ENOTSUP, EBADMSG, EPROTO, EPROTOTYPE, EPIPE,  EBUSY, EDEADLK, EPERM,  ECANCELED
 	};
 	enum { n = sizeof(errors) / sizeof(errors[0]) };
 
