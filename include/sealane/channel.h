@@ -37,11 +37,11 @@ enum sea_pattern {
 	 * came gives the earlier one up. Dies the replier, the wait for its answer ends with -EPIPE; with SEA_ORPHANS_RESEND the request goes to another by itself.
 	 */
 	SEA_REQ = 4,
-	SEA_REP = 5, /**< receives a request, fair over the requesters, and sends its answer; then the next */
-	SEA_PUB = 6, /**< sends to all subscribers that want it: as one block that all hold */
-	SEA_SUB = 7, /**< receives what begins with any of its prefixes: see sea_channel_subscribe() */
-	SEA_XPUB = 8, /**< as ZeroMQ's; over libzmq alone */
-	SEA_XSUB = 9, /**< as ZeroMQ's; over libzmq alone */
+	SEA_REP = 5,     /**< receives a request, fair over the requesters, and sends its answer; then the next */
+	SEA_PUB = 6,     /**< sends to all subscribers that want it: as one block that all hold */
+	SEA_SUB = 7,     /**< receives what begins with any of its prefixes: see sea_channel_subscribe() */
+	SEA_XPUB = 8,    /**< as ZeroMQ's; over libzmq alone */
+	SEA_XSUB = 9,    /**< as ZeroMQ's; over libzmq alone */
 	SEA_DEALER = 10, /**< as ZeroMQ's; over libzmq alone */
 	SEA_ROUTER = 11, /**< as ZeroMQ's; over libzmq alone */
 };
@@ -113,8 +113,8 @@ struct sea_channel_stats {
 	uint64_t n_sleeps;          /**< times this channel slept */
 	uint64_t n_queued_out;      /**< messages sent that no receiver has taken yet */
 	uint64_t n_queued_in;       /**< messages that wait to be received */
-	uint64_t n_missed;          /**< messages that a subscriber, or a receiver of sea_channel_send_each(), had no room for */
-	uint64_t reserved[5];       /**< 0 */
+	uint64_t n_missed; /**< messages that a subscriber, or a receiver of sea_channel_send_each(), had no room for */
+	uint64_t reserved[5]; /**< 0 */
 };
 
 /**

@@ -44,7 +44,8 @@ enum sea_transport {
 	SEA_TRANSPORT_MEMFD =
 		0, /**< sealed: whoever receives a message reads it, and nobody but its producer can write it */
 	SEA_TRANSPORT_SHMEM = 1, /**< shared: the only holder of a message may change it in place and pass it on */
-	SEA_TRANSPORT_ZEROMQ = 2, /**< of a channel, not of a session: bytes over libzmq, also to other hosts. Since 0.3. */
+	SEA_TRANSPORT_ZEROMQ =
+		2, /**< of a channel, not of a session: bytes over libzmq, also to other hosts. Since 0.3. */
 };
 
 /** Map regions of other processes that are plain files: who cuts such a file kills those who read it. */

@@ -23,10 +23,9 @@ TEST(texts, "every number has a text: a few words, no full stop, the same for ne
 
 TEST(own_texts, "the errors of the header say what they mean here, each something else")
 {
-	static const int errors[] = {
-		EAGAIN,     ETIMEDOUT, EINTR,   EINVAL,  ENOMEM, E2BIG, EMFILE,  ENFILE, ENOSPC,
-		EADDRINUSE, EACCES,    ENOTSUP, EBADMSG, EPROTO, EPROTOTYPE, EPIPE,  EBUSY, EDEADLK, EPERM,  ECANCELED
-	};
+	static const int errors[] = { EAGAIN,     ETIMEDOUT, EINTR,      EINVAL,  ENOMEM,  E2BIG,    EMFILE,
+		                      ENFILE,     ENOSPC,    EADDRINUSE, EACCES,  ENOTSUP, EBADMSG,  EPROTO,
+		                      EPROTOTYPE, EPIPE,     EBUSY,      EDEADLK, EPERM,   ECANCELED };
 	enum { n = sizeof(errors) / sizeof(errors[0]) };
 
 	for (size_t i = 0; i < n; i++) {
