@@ -143,6 +143,13 @@ struct sea_channel *sea_channel_close(struct sea_channel *channel);
 int sea_channel_bind(struct sea_channel *channel, const char *address);
 
 /**
+ * The address of the last bind, as peers have to connect to it: over libzmq with the port that was chosen for `tcp://127.0.0.1:*`.
+ * @param address receives it, terminated
+ * @return its length; -ENOENT nothing is bound; -E2BIG it does not fit; -EPERM in a forked child. Since 0.3.
+ */
+int sea_channel_get_address(struct sea_channel *channel, char *address, size_t n_bytes);
+
+/**
  * Connects to an address, now or as soon as somebody is bound to it, and again after each loss.
  * @return 0 (which does not mean connected); -EINVAL a malformed address. Since 0.1.
  */

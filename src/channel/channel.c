@@ -3,6 +3,7 @@
 #include "channel/channel.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -251,7 +252,9 @@ int sea_channel_new(struct sea_channel **ret_channel, struct sea_session *sessio
 	                   : options->spin_ns == -1 ? SEAI_FOR_EVER
 	                   : options->spin_ns == 1  ? 0
 	                                            : options->spin_ns;
-	channel->endpoint.pattern = (uint32_t)pattern;
+	channel->pattern = pattern;
+	channel->endpoint.pattern = (uint32_t)pattern |
+	                            (options->transport == SEA_TRANSPORT_ZEROMQ ? SEAI_PATTERN_ZEROMQ : 0);
 	channel->endpoint.n_send = channel_buf(options->sndbuf);
 	channel->endpoint.n_receive = channel_buf(options->rcvbuf);
 	channel->endpoint.on_link = channel_note_change;
@@ -282,6 +285,12 @@ int sea_channel_new(struct sea_channel **ret_channel, struct sea_session *sessio
 	}
 	r = seai_account_new(&channel->account, options->orphans, channel->kick_fd);
 	if (r < 0) {
+		channel_destroy(channel);
+		return r;
+	}
+	r = options->transport == SEA_TRANSPORT_ZEROMQ ? seai_zeromq_open(channel, options) : 0;
+	if (r < 0) {
+		seai_account_close(session, channel->account);
 		channel_destroy(channel);
 		return r;
 	}
@@ -327,8 +336,6 @@ struct sea_channel *sea_channel_close(struct sea_channel *channel)
 
 int sea_channel_bind(struct sea_channel *channel, const char *address)
 {
-	struct seai_wire *wire = channel->session->wire;
-	char(*names)[SEAI_ADDRESS_N_BYTES];
 	char name[SEAI_ADDRESS_N_BYTES];
 	int r;
 
@@ -337,9 +344,16 @@ int sea_channel_bind(struct sea_channel *channel, const char *address)
 	if (channel->transport)
 		return channel->transport->bind(channel, address);
 	r = seai_directory_name(address, name);
-	if (r < 0)
-		return r;
+	return r < 0 ? r : seai_channel_take_name(channel, name);
+}
+
+int seai_channel_take_name(struct sea_channel *channel, const char *name)
+{
+	struct seai_wire *wire = channel->session->wire;
+	char(*names)[SEAI_ADDRESS_N_BYTES];
+	int r;
 	SEAI_LOCKED(&wire->control, control);
+
 	names = realloc(channel->endpoint.names, (channel->endpoint.n_names + 1) * sizeof(*names));
 	if (!names)
 		return -ENOMEM;
@@ -352,16 +366,38 @@ int sea_channel_bind(struct sea_channel *channel, const char *address)
 	return r;
 }
 
+int sea_channel_get_address(struct sea_channel *channel, char *address, size_t n_bytes)
+{
+	const struct seai_endpoint *endpoint = &channel->endpoint;
+	const char *last = NULL;
+	int n;
+
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	if (channel->transport)
+		last = channel->transport->address(channel);
+	else if (endpoint->n_names)
+		last = endpoint->names[endpoint->n_names - 1] + 2; /* after "c-" */
+	if (!last)
+		return -ENOENT;
+	n = snprintf(address, n_bytes, "%s", last);
+	return n < 0 || (size_t)n >= n_bytes ? -E2BIG : n;
+}
+
 int sea_channel_connect(struct sea_channel *channel, const char *address)
+{
+	if (seai_session_is_forked(channel->session))
+		return -EPERM;
+	return channel->transport ? channel->transport->connect(channel, address)
+	                          : seai_channel_seek_name(channel, address);
+}
+
+int seai_channel_seek_name(struct sea_channel *channel, const char *address)
 {
 	struct seai_wire *wire = channel->session->wire;
 	struct seai_target *target;
 	int r;
 
-	if (seai_session_is_forked(channel->session))
-		return -EPERM;
-	if (channel->transport)
-		return channel->transport->connect(channel, address);
 	target = calloc(1, sizeof(*target));
 	if (!target)
 		return -ENOMEM;
@@ -403,7 +439,7 @@ static int channel_check_topic(const struct sea_channel *channel, const void *pr
 {
 	if (seai_session_is_forked(channel->session))
 		return -EPERM;
-	if (channel->endpoint.pattern != SEA_SUB || (n_bytes && !prefix))
+	if (channel->pattern != SEA_SUB || (n_bytes && !prefix))
 		return -EINVAL;
 	return n_bytes > SEA_TOPIC_N_BYTES_MAX ? -E2BIG : 0;
 }
@@ -462,6 +498,7 @@ int sea_channel_get_stats(struct sea_channel *channel, struct sea_channel_stats 
 	if (seai_session_is_forked(session))
 		return -EPERM;
 	SEAI_LOCKED(&wire->control, control);
+	stats.n_links = channel->transport ? channel->transport->n_peers(channel) : 0;
 	stats.n_missed = atomic_load_explicit(&channel->n_missed, memory_order_relaxed);
 	stats.n_sent = atomic_load_explicit(&channel->n_sent, memory_order_relaxed);
 	stats.n_received = atomic_load_explicit(&channel->n_received, memory_order_relaxed);

@@ -25,10 +25,12 @@ struct sea_channel {
 	struct sea_session *session;
 	struct seai_account *account;
 	int64_t spin_ns; /* 0: not at all; SEAI_FOR_EVER */
+	enum sea_pattern pattern;
 	bool sends, receives;
 
 	/* NULL: shared memory; see transport.h. */
 	const struct seai_transport *transport;
+	struct seai_zeromq *zeromq;
 	/* What send and receive do instead, where a pattern or a transport wants it; NULL: the usual. Forms of the _many() calls. */
 	int (*send_special)(struct sea_channel *channel, struct sea_message **messages, size_t n_messages,
 	                    int64_t timeout_ns);
@@ -183,6 +185,12 @@ static inline bool seai_link_can_send(struct seai_link *link)
 int seai_channel_wait(struct sea_channel *channel, unsigned what, int64_t deadline_ns, int64_t *spin_until_ns,
                       int64_t retry_ns);
 
+/*
+ * Of channels without links: sleeps until something in the channel's epoll set is readable, drains the kick, and returns; what was kicked
+ * before is seen. 0: look again; -ETIMEDOUT; -EINTR; -ECANCELED; -EDEADLK.
+ */
+int seai_channel_sleep(struct sea_channel *channel, int64_t deadline_ns);
+
 /* Before -EAGAIN: makes sure that the descriptor becomes readable when there is something. Returns whether there is something now. */
 bool seai_channel_arm_for_poll(struct sea_channel *channel, unsigned what);
 
@@ -198,6 +206,11 @@ static inline bool seai_link_has_provided(const struct seai_link *link, uint64_t
 bool seai_channel_can_hand_on(const struct seai_link *link, const struct sea_message *message);
 /* Hands it on. 0: consumed; -EAGAIN. */
 int seai_channel_hand_on(struct seai_link *link, struct sea_message *message);
+
+/* Takes a name in the session's directory. Errors of sea_channel_bind(). */
+int seai_channel_take_name(struct sea_channel *channel, const char *name);
+/* Connects to the name that an address stands for. Errors of sea_channel_connect(). */
+int seai_channel_seek_name(struct sea_channel *channel, const char *address);
 
 /* Makes the channel's descriptor readable. Any thread. */
 void seai_channel_kick(struct sea_channel *channel);

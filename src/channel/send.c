@@ -51,33 +51,17 @@ static struct seai_link *send_pick(struct sea_channel *channel)
 	return NULL;
 }
 
-/* A message in the object has no hold anywhere; where orphans are wanted it gets a block. */
+/* A message in the object has no hold anywhere; where orphans are wanted it gets a block. So does what lies in this process's own memory. */
 static int send_promote(struct sea_channel *channel, struct sea_message *message)
 {
-	struct sea_session *session = channel->session;
-	struct seai_block *block;
 	int r;
 
-	if (message->kind != SEAI_MESSAGE_INLINE || channel->account->policy == SEA_ORPHANS_DROP ||
-	    message->n_parts == 0 || message->n_sources)
+	if (message->kind != SEAI_MESSAGE_LOCAL &&
+	    (message->kind != SEAI_MESSAGE_INLINE || channel->account->policy == SEA_ORPHANS_DROP ||
+	     message->n_parts == 0 || message->n_sources))
 		return 0;
-	r = seai_allocate_wait(session->default_heap, SEAI_BLOCK_MIN_N_BYTES, SEA_ALIGNMENT_DEFAULT,
-	                       SEAI_ALLOCATE_WHOLE, &block, 1, 0);
-	if (r < 0)
-		return -EAGAIN;
-	memcpy(seai_block_data(block), message->inline_data, message->n_bytes);
-	message->kind = SEAI_MESSAGE_SINGLE;
-	message->n_blocks = 1;
-	message->offset = block->offset;
-	message->ref = (struct seai_ref){
-		.block = block,
-		.base = (const uint8_t *)block->arena->head,
-		.n_bytes = block->arena->n_bytes,
-		.generation = block->generation,
-		.block_id = block->id,
-		.arena_id = block->arena->id,
-	};
-	return 0;
+	r = seai_message_to_block(message);
+	return r == -ENOMEM ? -EAGAIN : r;
 }
 
 int seai_send_slowly(struct sea_channel *channel, struct seai_link *link, struct sea_message **message,

@@ -14,6 +14,8 @@ struct seai_transport {
 	void (*close)(struct sea_channel *channel);
 	/* 0; -EINVAL; -EADDRINUSE; -EACCES; -ENODEV no such host or interface. */
 	int (*bind)(struct sea_channel *channel, const char *address);
+	/* Of the last bind; NULL. */
+	const char *(*address)(struct sea_channel *channel);
 	/* 0; -EINVAL. */
 	int (*connect)(struct sea_channel *channel, const char *address);
 	/* As sea_channel_wait_peers(). */

@@ -246,6 +246,26 @@ static int wait_take_interrupt(struct sea_channel *channel)
 	return -ECANCELED;
 }
 
+int seai_channel_sleep(struct sea_channel *channel, int64_t deadline_ns)
+{
+	struct epoll_event events[WAIT_N_EVENTS] = { { 0 } };
+	int n, r;
+
+	if (channel->session->hooks->is_service_thread(channel->session))
+		return -EDEADLK;
+	r = wait_take_interrupt(channel);
+	if (r < 0)
+		return r;
+	seai_count(&channel->n_sleeps, 1);
+	n = wait_sleep(channel, events, deadline_ns);
+	if (n < 0)
+		return n;
+	wait_note(channel, events, n);
+	wait_drain(channel);
+	r = wait_take_interrupt(channel);
+	return r < 0 ? r : n == 0 ? -ETIMEDOUT : 0;
+}
+
 int seai_channel_wait(struct sea_channel *channel, unsigned what, int64_t deadline_ns, int64_t *spin_until_ns,
                       int64_t retry_ns)
 {

@@ -294,7 +294,9 @@ int sea_frame_add_part_of(struct sea_frame *frame, struct sea_message *message, 
 	uint32_t block;
 	int source, r;
 
-	r = seai_message_find_part(message, index, &block, &offset, &n_bytes);
+	r = message->kind == SEAI_MESSAGE_LOCAL ? seai_message_to_block(message) : 0;
+	if (r == 0)
+		r = seai_message_find_part(message, index, &block, &offset, &n_bytes);
 	if (r < 0)
 		return r;
 	r = frame_reserve_part(frame);

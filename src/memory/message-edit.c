@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include <sealane/frame.h>
-
 #include "memory/arena.h"
 #include "memory/heap.h"
 #include "memory/ledger.h"
@@ -29,7 +27,11 @@ void *sea_message_write_part(struct sea_message *message, size_t index)
 	uint32_t block;
 
 	if (!(message->flags & SEAI_MESSAGE_WRITABLE) || !seai_message_is_last_reference(message) ||
-	    seai_message_find_part(message, index, &block, &offset, &n_bytes) < 0 || n_bytes == 0)
+	    index >= message->n_parts)
+		return NULL;
+	if (message->kind == SEAI_MESSAGE_LOCAL)
+		return (void *)(uintptr_t)message->local->parts[index].data;
+	if (seai_message_find_part(message, index, &block, &offset, &n_bytes) < 0 || n_bytes == 0)
 		return NULL;
 	if (message->kind == SEAI_MESSAGE_INLINE)
 		return message->inline_data;
@@ -45,7 +47,8 @@ static bool edit_is_sole(struct sea_message *message)
 
 	if (!seai_message_is_last_reference(message) || message->n_sources)
 		return false;
-	if (message->kind == SEAI_MESSAGE_INLINE || message->flags & (SEAI_MESSAGE_WRITABLE | SEAI_MESSAGE_SOLE))
+	if (message->kind == SEAI_MESSAGE_INLINE || message->kind == SEAI_MESSAGE_LOCAL ||
+	    message->flags & (SEAI_MESSAGE_WRITABLE | SEAI_MESSAGE_SOLE))
 		return true;
 	SEAI_LOCKED(&session->books, books);
 	/* What others have given back, and not told yet, would be copied for nothing. */
@@ -63,63 +66,6 @@ static bool edit_is_sole(struct sea_message *message)
 	return true;
 }
 
-/* Parts keep the alignment that they have, within reason. */
-static size_t edit_alignment(const void *data)
-{
-	size_t alignment = (uintptr_t)data & -(uintptr_t)data;
-
-	return alignment > 4096 ? 4096 : alignment < SEA_ALIGNMENT_DEFAULT ? SEA_ALIGNMENT_DEFAULT : alignment;
-}
-
-static int edit_copy_frame(const struct sea_message *message, struct sea_heap *heap, int64_t timeout_ns,
-                           struct sea_message **ret_copy)
-{
-	struct sea_frame_options options = { .n_parts_hint = message->n_parts };
-	struct sea_frame *frame = NULL;
-	struct sea_part part = { NULL, 0 };
-	void *data = NULL;
-	int r = 0;
-
-	for (size_t i = 0; i < message->n_parts && r == 0; i++) {
-		r = sea_message_get_part(message, i, &part);
-		if (r == 0)
-			options.n_bytes_max[0] += part.n_bytes + edit_alignment(part.data);
-	}
-	if (r == 0)
-		r = sea_frame_new(&frame, heap, &options, timeout_ns);
-	if (r < 0 || !frame)
-		return r;
-	for (size_t i = 0; i < message->n_parts && r >= 0; i++) {
-		/* Looked at again: in shared memory a table can change. */
-		r = sea_message_get_part(message, i, &part);
-		if (r == 0)
-			r = sea_frame_add(frame, part.n_bytes, edit_alignment(part.data), &data);
-		if (r >= 0 && data && part.n_bytes)
-			memcpy(data, part.data, part.n_bytes);
-	}
-	if (r >= 0)
-		r = sea_frame_seal(&frame, ret_copy);
-	if (r < 0)
-		sea_frame_free(frame);
-	return r < 0 ? r : 0;
-}
-
-static int edit_copy(const struct sea_message *message, struct sea_heap *heap, int64_t timeout_ns,
-                     struct sea_message **ret_copy)
-{
-	struct sea_part part = { NULL, 0 };
-	int r;
-
-	if (message->n_parts != 1)
-		return edit_copy_frame(message, heap, timeout_ns, ret_copy);
-	r = sea_message_get_part(message, 0, &part);
-	if (r == 0)
-		r = sea_message_new(ret_copy, heap, part.n_bytes, edit_alignment(part.data), timeout_ns);
-	if (r == 0 && part.n_bytes)
-		memcpy(sea_message_write(*ret_copy), part.data, part.n_bytes);
-	return r;
-}
-
 int sea_message_make_mutable(struct sea_message **message, struct sea_heap *heap, int64_t timeout_ns)
 {
 	struct sea_message *copy = NULL;
@@ -131,7 +77,7 @@ int sea_message_make_mutable(struct sea_message **message, struct sea_heap *heap
 		(*message)->flags |= SEAI_MESSAGE_WRITABLE;
 		return 0;
 	}
-	r = edit_copy(*message, heap, timeout_ns, &copy);
+	r = seai_message_copy(*message, heap, timeout_ns, &copy);
 	if (r < 0 || !copy)
 		return r;
 	copy->tag = (*message)->tag;

@@ -67,6 +67,10 @@ void seai_message_put_slowly(struct sea_message *message)
 		free(message->refs);
 		message->refs = &message->ref;
 	}
+	if (message->local) {
+		message->local->free(message->local);
+		message->local = NULL;
+	}
 	if (message->sources) {
 		free(message->sources);
 		message->sources = NULL;

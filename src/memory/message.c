@@ -302,7 +302,7 @@ int seai_message_find_part(const struct sea_message *message, size_t index, uint
 	if (message->kind != SEAI_MESSAGE_TABLE) {
 		*ret_offset = message->offset;
 		*ret_n_bytes = message->n_bytes;
-		return 0;
+		return message->kind == SEAI_MESSAGE_LOCAL ? -ENOTSUP : 0;
 	}
 	entry = &message_parts(message)[index];
 	/* Loaded once: the producer of a pooled frame can still write here. */
@@ -326,8 +326,15 @@ int sea_message_get_part(const struct sea_message *message, size_t index, struct
 {
 	uint64_t offset, n_bytes;
 	uint32_t block;
-	int r = seai_message_find_part(message, index, &block, &offset, &n_bytes);
+	int r;
 
+	if (message->kind == SEAI_MESSAGE_LOCAL) {
+		if (index >= message->n_parts)
+			return -EINVAL;
+		*ret_part = message->local->parts[index];
+		return 0;
+	}
+	r = seai_message_find_part(message, index, &block, &offset, &n_bytes);
 	if (r < 0)
 		return r;
 	ret_part->n_bytes = n_bytes;
@@ -389,6 +396,11 @@ int sea_message_shrink(struct sea_message *message, size_t n_bytes)
 	if (!(message->flags & SEAI_MESSAGE_WRITABLE) || !seai_message_is_last_reference(message) ||
 	    n_bytes > message->n_bytes || message->kind == SEAI_MESSAGE_TABLE)
 		return -EINVAL;
+	if (message->kind == SEAI_MESSAGE_LOCAL) {
+		if (message->n_parts != 1)
+			return -EINVAL;
+		message->local->parts[0].n_bytes = n_bytes;
+	}
 	message->n_bytes = n_bytes;
 	return 0;
 }

@@ -20,6 +20,7 @@ enum seai_message_kind {
 	SEAI_MESSAGE_INLINE = 1, /* a part of up to SEAI_INLINE_N_BYTES in the object, or no part at all; no block */
 	SEAI_MESSAGE_SINGLE = 2, /* one part, at offset in refs[0] */
 	SEAI_MESSAGE_TABLE = 3,  /* a part table, at offset in refs[0] */
+	SEAI_MESSAGE_LOCAL = 4,  /* parts in memory of this process alone: see struct seai_local; no block */
 };
 
 #define SEAI_INLINE_N_BYTES 40u
@@ -28,6 +29,12 @@ enum seai_message_kind {
 #define SEAI_MESSAGE_GIVEN 2u    /* its holds were passed on: nothing to give back */
 #define SEAI_MESSAGE_RECEIVED 4u
 #define SEAI_MESSAGE_SOLE 8u /* in shared memory of another process, and its sender said that nobody else holds it */
+
+/* What came over a network lies where that left it, until it goes on over shared memory. */
+struct seai_local {
+	void (*free)(struct seai_local *local); /* any thread */
+	struct sea_part *parts;                 /* as many as the message has; payload is the message's alone */
+};
 
 /* One block that a message holds. */
 struct seai_ref {
@@ -64,6 +71,7 @@ struct sea_message {
 	struct sea_message **sources; /* messages whose parts this one refers to; a reference to each */
 	uint32_t n_sources;
 	uint32_t reserved;
+	struct seai_local *local; /* freed with the message, whatever its kind is by then; NULL: none */
 };
 
 /* Spare objects of a thread: taking and putting one is a few instructions without a lock. */
@@ -108,7 +116,8 @@ static inline void seai_message_put(struct sea_message *message)
 
 	/* Whoever releases it once more is caught, as long as it is not in use again. */
 	atomic_store_explicit(&message->n_refs, 0, memory_order_relaxed);
-	if (SEAI_UNLIKELY(message->refs != &message->ref || message->sources != NULL || pool->n_free >= pool->n_max)) {
+	if (SEAI_UNLIKELY(message->refs != &message->ref || message->sources != NULL || message->local != NULL ||
+	                  pool->n_free >= pool->n_max)) {
 		seai_message_put_slowly(message);
 		return;
 	}
@@ -140,6 +149,15 @@ static inline bool seai_message_is_last_reference(const struct sea_message *mess
 	/* acquire: pairs with the release of other threads' unref */
 	return atomic_load_explicit(&message->n_refs, memory_order_acquire) == 1;
 }
+
+/*
+ * Moves what lies in the message object, or in this process's own memory, to a block of the session's heap, where it can be named. Pointers to
+ * what lay in own memory stay valid with the message. 0; -EAGAIN, -ENOMEM, -E2BIG.
+ */
+int seai_message_to_block(struct sea_message *message);
+/* A copy in one block, or in the object if it is small. Errors of sea_message_new(). */
+int seai_message_copy(const struct sea_message *message, struct sea_heap *heap, int64_t timeout_ns,
+                      struct sea_message **ret_copy);
 
 enum seai_allocation {
 	SEAI_ALLOCATE_WHOLE,     /* backed in full */

@@ -25,32 +25,6 @@ uint32_t seai_meta_session(uint64_t name_hash)
 	return (uint32_t)(name_hash ^ name_hash >> 32);
 }
 
-/* What lies in the message object goes to shared memory. */
-static int message_move_to_block(struct sea_message *message)
-{
-	struct sea_session *session = message->session;
-	struct seai_block *block;
-	int r = seai_allocate_wait(session->default_heap, message->n_bytes, SEA_ALIGNMENT_DEFAULT, SEAI_ALLOCATE_WHOLE,
-	                           &block, 1, 0);
-
-	if (r < 0)
-		return r;
-	memcpy(seai_block_data(block), message->inline_data, message->n_bytes);
-	message->kind = SEAI_MESSAGE_SINGLE;
-	message->flags &= (uint16_t)~SEAI_MESSAGE_WRITABLE;
-	message->n_blocks = 1;
-	message->offset = block->offset;
-	message->ref = (struct seai_ref){
-		.block = block,
-		.base = (const uint8_t *)block->arena->head,
-		.n_bytes = block->arena->n_bytes,
-		.generation = block->generation,
-		.block_id = block->id,
-		.arena_id = block->arena->id,
-	};
-	return 0;
-}
-
 int sea_message_meta(struct sea_message *message, size_t index, uint64_t hint, struct sea_meta *ret_meta)
 {
 	struct sea_session *session = message->session;
@@ -63,11 +37,12 @@ int sea_message_meta(struct sea_message *message, size_t index, uint64_t hint, s
 
 	if (seai_session_is_forked(session))
 		return -EPERM;
-	r = seai_message_find_part(message, index, &block, &meta.offset, &meta.n_bytes);
-	if (r == 0 && message->kind == SEAI_MESSAGE_INLINE && meta.n_bytes) {
-		r = message_move_to_block(message);
-		meta.offset = message->offset;
-	}
+	/* What lies in the object, or in this process's own memory, goes to shared memory. */
+	r = index >= message->n_parts                                       ? -EINVAL
+	    : message->kind == SEAI_MESSAGE_INLINE && message->n_bytes == 0 ? 0
+	                                                                    : seai_message_to_block(message);
+	if (r == 0)
+		r = seai_message_find_part(message, index, &block, &meta.offset, &meta.n_bytes);
 	if (r < 0)
 		return r;
 	if (meta.n_bytes) {

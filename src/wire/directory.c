@@ -303,6 +303,18 @@ int seai_directory_name(const char *address, char name[SEAI_ADDRESS_N_BYTES])
 			address += strlen(schemes[i]);
 			break;
 		}
+	/* As in files that say tcp: the port is the name, whatever the host is called. */
+	if (strncmp(address, "tcp://", 6) == 0) {
+		const char *port = strrchr(address, ':') + 1;
+		long number = strtol(port, NULL, 10);
+		size_t n_digits = strspn(port, "0123456789");
+
+		if (port == address + 4 || n_digits == 0 || n_digits > 5 || port[n_digits] || number < 1 ||
+		    number > 65535)
+			return -EINVAL;
+		snprintf(name, SEAI_ADDRESS_N_BYTES, "c-tcp:%ld", number);
+		return 0;
+	}
 	/* Another scheme names another transport: taken for a name, it would never meet anybody. */
 	if (!*address || strlen(address) >= SEAI_ADDRESS_N_BYTES || strstr(address, "://"))
 		return -EINVAL;

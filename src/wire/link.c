@@ -237,12 +237,18 @@ static void link_become_open(struct seai_link *link)
 	link->endpoint->on_link(link->endpoint, link);
 }
 
-static const char *pattern_name(uint32_t pattern)
+const char *seai_pattern_name(uint32_t pattern)
 {
 	static const char *const names[] = { "?",   "push", "pull", "pair", "req",    "rep",
 		                             "pub", "sub",  "xpub", "xsub", "dealer", "router" };
 
+	pattern &= ~SEAI_PATTERN_ZEROMQ;
 	return names[pattern < sizeof(names) / sizeof(names[0]) ? pattern : 0];
+}
+
+static const char *pattern_transport(uint32_t pattern)
+{
+	return pattern & SEAI_PATTERN_ZEROMQ ? "over libzmq" : "over shared memory";
 }
 
 /* Once a channel: the peer tries again and again. */
@@ -253,8 +259,9 @@ static void link_refuse_pattern(struct seai_conn *conn, struct seai_endpoint *en
 		return;
 	endpoint->has_warned = true;
 	seai_log(conn->wire->session, SEA_LOG_WARNING,
-	         "%s: refused %s, whose channel is %s: it does not fit the %s here", name + 2, conn->peer_name,
-	         pattern_name(pattern), pattern_name(endpoint->pattern));
+	         "%s: refused %s, whose channel is %s %s: it does not fit the %s %s here", name + 2, conn->peer_name,
+	         seai_pattern_name(pattern), pattern_transport(pattern), seai_pattern_name(endpoint->pattern),
+	         pattern_transport(endpoint->pattern));
 }
 
 void seai_link_on_open(struct seai_conn *conn, const struct seai_control *control, int *fd)
@@ -271,6 +278,11 @@ void seai_link_on_open(struct seai_conn *conn, const struct seai_control *contro
 	refusal.link.link_id = control->open.link_id;
 	refusal.link.error = ENOENT;
 	endpoint = link_find_bound(wire, name);
+	if (endpoint && endpoint->pattern & control->open.pattern & SEAI_PATTERN_ZEROMQ) {
+		/* They meet elsewhere. */
+		refusal.link.error = EALREADY;
+		endpoint = NULL;
+	}
 	if (endpoint && !patterns_fit(endpoint->pattern, control->open.pattern)) {
 		link_refuse_pattern(conn, endpoint, name, control->open.pattern);
 		refusal.link.error = EPROTOTYPE;
@@ -399,15 +411,19 @@ void seai_link_on_refuse(struct seai_conn *conn, const struct seai_control *cont
 		return;
 	if (control->link.error == EPROTOTYPE && link->endpoint) {
 		if (!atomic_load_explicit(&link->endpoint->error, memory_order_relaxed))
-			seai_log(conn->wire->session, SEA_LOG_WARNING,
-			         "%s: refused by %s: the channel there has a pattern that does not fit the %s here",
-			         link->target ? link->target->name + 2 : "?", conn->peer_name,
-			         pattern_name(link->endpoint->pattern));
+			seai_log(
+				conn->wire->session, SEA_LOG_WARNING,
+				"%s: refused by %s: the channel there has a pattern or transport that does not fit the %s %s here",
+				link->target ? link->target->name + 2 : "?", conn->peer_name,
+				seai_pattern_name(link->endpoint->pattern), pattern_transport(link->endpoint->pattern));
 		atomic_store_explicit(&link->endpoint->error, -EPROTOTYPE, memory_order_relaxed);
 		link->endpoint->on_refuse(link->endpoint);
 	}
 	/* It may be bound, free, or better off in a while. */
-	conn->wire->wants_retry = true;
+	if (control->link.error == EALREADY && link->target)
+		link->target->is_done = true;
+	else
+		conn->wire->wants_retry = true;
 	if (link->endpoint)
 		link_give_up(link);
 	else

@@ -23,6 +23,11 @@ enum seai_link_state {
 	SEAI_LINK_DEAD = 3,   /* the peer's process is gone */
 };
 
+/* With a pattern, also in OPEN: the channel is over libzmq. */
+#define SEAI_PATTERN_ZEROMQ 0x100u
+/* "push"; "?". */
+const char *seai_pattern_name(uint32_t pattern);
+
 /* Counters of a channel, for the status file. */
 struct seai_endpoint_counts {
 	uint64_t n_sent, n_received, n_refused, n_doorbells, n_sleeps;
@@ -35,7 +40,8 @@ struct seai_endpoint_counts {
  */
 struct seai_endpoint {
 	struct seai_endpoint *next;
-	uint32_t pattern; /* enum sea_pattern */
+	uint32_t
+		pattern; /* enum sea_pattern; with SEAI_PATTERN_ZEROMQ it is here to be told from one over shared memory, and never linked */
 	_Atomic int
 		error; /* why a peer refused the last attempt to connect, if trying again is of no use; 0 (any thread) */
 	struct seai_topic *topics; /* what a subscriber wants (control) */

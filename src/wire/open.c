@@ -9,7 +9,9 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/resource.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/fence.h"
 #include "base/kernel.h"
 #include "memory/frame.h"
@@ -182,6 +184,12 @@ static void open_destroy(struct sea_session *session)
 {
 	struct seai_wire *wire = session->wire;
 
+	if (session->zeromq_context) {
+		session->end_zeromq();
+		/* Other sessions of the process may keep libzmq running: what it still has of this one's messages comes back soon. */
+		while (atomic_load_explicit(&session->n_lent, memory_order_acquire))
+			nanosleep(&(struct timespec){ .tv_nsec = SEAI_NS_PER_MS / 2 }, NULL);
+	}
 	if (wire) {
 		seai_wire_stop(wire);
 		seai_fork_remove(session);

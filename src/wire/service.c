@@ -71,7 +71,7 @@ static bool service_connect(struct seai_wire *wire)
 		int r;
 
 		/* A pair has one peer at a time. */
-		if (target->link ||
+		if (target->link || target->is_done ||
 		    (target->endpoint->pattern == SEA_PAIR && seai_endpoint_has_peer(wire, target->endpoint)))
 			continue;
 		peer_id = seai_directory_resolve(wire, target->name);
@@ -104,7 +104,7 @@ static void service_read_inotify(struct seai_wire *wire)
 static bool service_has_unconnected(const struct seai_wire *wire)
 {
 	for (const struct seai_target *target = wire->targets; target; target = target->next)
-		if (!target->link)
+		if (!target->link && !target->is_done)
 			return true;
 	return false;
 }

@@ -274,7 +274,6 @@ static void status_add_links(struct seai_wire *wire, struct seai_endpoint *endpo
 
 static void status_add_channels(struct seai_wire *wire)
 {
-	static const char *const patterns[] = { "?", "push", "pull", "pair" };
 
 	for (struct seai_endpoint *endpoint = wire->endpoints; endpoint; endpoint = endpoint->next) {
 		struct seai_endpoint_counts counts = { 0 };
@@ -285,7 +284,7 @@ static void status_add_channels(struct seai_wire *wire)
 		           "channel id=%u pattern=%s peers=%u sent=%" PRIu64 " received=%" PRIu64 " refused=%" PRIu64
 		           " orphans=%" PRIu64 " orphans_waiting=%" PRIu64 " doorbells=%" PRIu64 " sleeps=%" PRIu64
 		           " peak_out=%" PRIu64 " peak_in=%" PRIu64 "\n",
-		           endpoint->id, endpoint->pattern < 4 ? patterns[endpoint->pattern] : "?", endpoint->n_links,
+		           endpoint->id, seai_pattern_name(endpoint->pattern), endpoint->n_links,
 		           counts.n_sent, counts.n_received, counts.n_refused, counts.n_orphans,
 		           counts.n_orphans_waiting, counts.n_doorbells, counts.n_sleeps, endpoint->peak_out,
 		           endpoint->peak_in);

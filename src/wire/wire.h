@@ -119,6 +119,7 @@ struct seai_target {
 	struct seai_endpoint *endpoint;
 	char name[SEAI_ADDRESS_N_BYTES]; /* file name in the session's directory */
 	struct seai_link *link;          /* the attempt or the link; NULL: none */
+	bool is_done;                    /* nothing is to be tried again */
 };
 
 /* How far the rings of dead forwarders got, for owners who ask later. */

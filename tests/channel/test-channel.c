@@ -15,7 +15,9 @@ TEST(arguments, "what a channel cannot be or do is refused")
 	struct sea_channel *push, *pull, *pair, *other = NULL;
 	struct sea_message *message = peers_message(session, 100, 1), *same = message, *none = NULL;
 	struct sea_channel_options options = { 0 };
-	static const char *const bad[] = { "", "memfd://", "tcp://localhost:1", "memfd://tcp://x", "a\nb", "\x7f" };
+	static const char *const bad[] = { "",           "memfd://",     "tcp://localhost", "tcp://localhost:0",
+		                           "tcp://x:1y", "tcp://:65536", "memfd://tcp://x", "a\nb",
+		                           "\x7f" };
 	char longest[300];
 
 	CHECK_ERR(sea_channel_new(&other, session, (enum sea_pattern)0, NULL), -EINVAL);
