@@ -22,6 +22,7 @@
 #include <sealane/message.h>
 #include <sealane/meta.h>
 #include <sealane/monitor.h>
+#include <sealane/poller.h>
 #include <sealane/region.h>
 #include <sealane/session.h>
 #include <sealane/shm-options.h>

@@ -5,10 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -209,4 +213,34 @@ uint64_t seai_default_quota(void)
 		available = (uint64_t)sysconf(_SC_PHYS_PAGES) * seai_page_n_bytes();
 	smaller = available < limit ? available : limit;
 	return smaller / 2 > (16u << 20) ? smaller / 2 : 16u << 20;
+}
+
+int seai_epoll_wait(int epoll_fd, struct epoll_event *events, int n_max, int64_t deadline_ns)
+{
+	static _Atomic bool has_no_pwait2;
+	struct timespec timeout = { 0 };
+	int n;
+
+	if (deadline_ns != SEAI_FOR_EVER) {
+		int64_t left_ns = deadline_ns ? deadline_ns - seai_now_ns() : 0;
+
+		timeout = seai_timespec(left_ns > 0 ? left_ns : 0);
+	}
+#ifdef SYS_epoll_pwait2
+	if (!atomic_load_explicit(&has_no_pwait2, memory_order_relaxed)) {
+		n = (int)syscall(SYS_epoll_pwait2, epoll_fd, events, n_max,
+		                 deadline_ns == SEAI_FOR_EVER ? NULL : &timeout, NULL, (size_t)_NSIG / 8);
+		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+			return n < 0 ? -errno : n;
+		atomic_store_explicit(&has_no_pwait2, true, memory_order_relaxed);
+	}
+#endif
+	/* Before 5.11, or refused: ppoll is as exact, and an epoll descriptor can be polled. */
+	struct pollfd pollfd = { .fd = epoll_fd, .events = POLLIN };
+
+	n = ppoll(&pollfd, 1, deadline_ns == SEAI_FOR_EVER ? NULL : &timeout, NULL);
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	n = epoll_wait(epoll_fd, events, n_max, 0);
+	return n < 0 ? -errno : n;
 }

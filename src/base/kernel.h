@@ -37,6 +37,14 @@ uint64_t seai_random(void);
 /* pidfd of the process at the other end of a connected unix socket (SO_PEERPIDFD, else pidfd_open of SO_PEERCRED's pid); -errno. */
 int seai_peer_pidfd(int socket_fd);
 
+struct epoll_event;
+
+/*
+ * epoll_wait() until an absolute time of CLOCK_MONOTONIC, to the nanosecond as far as the kernel's timers go; 0: does not wait, SEAI_FOR_EVER.
+ * How many, or -errno.
+ */
+int seai_epoll_wait(int epoll_fd, struct epoll_event *events, int n_max, int64_t deadline_ns);
+
 /* Half of the smaller of available memory and the cgroup's limit, in bytes, at least 16 MiB. */
 uint64_t seai_default_quota(void);
 

@@ -22,6 +22,8 @@ struct seai_transport {
 	int (*wait_peers)(struct sea_channel *channel, unsigned n_peers, int64_t timeout_ns);
 	/* Level-triggered, as sea_channel_fd(). */
 	int (*fd)(struct sea_channel *channel);
+	/* Which of SEA_POLL_IN, SEA_POLL_OUT can be done now; must_arm: where none can, the descriptor is made to tell. */
+	uint32_t (*look)(struct sea_channel *channel, uint32_t events, bool must_arm);
 	/* 0; -ENOENT. */
 	int (*subscribe)(struct sea_channel *channel, const void *prefix, size_t n_bytes, bool is_added);
 	/* Peers connected. Any thread. */

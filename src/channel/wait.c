@@ -6,13 +6,11 @@
  * are drained only so often that they never fill: that is one system call less per sleep.
  */
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/kernel.h"
 #include "channel/transport.h"
 #include "wire/doorbell.h"
 
@@ -118,37 +116,6 @@ bool seai_channel_arm_for_poll(struct sea_channel *channel, unsigned what)
 	wait_drain(channel);
 	wait_arm(channel, what);
 	return wait_is_over(channel, what);
-}
-
-/* Sleeps until a doorbell or the deadline, to the nanosecond as far as the kernel's timers go. */
-static int wait_sleep(struct sea_channel *channel, struct epoll_event *events, int64_t deadline_ns)
-{
-	static _Atomic bool has_no_pwait2;
-	struct timespec timeout = { 0 };
-	int64_t left_ns = SEAI_FOR_EVER;
-	int n;
-
-	if (deadline_ns != SEAI_FOR_EVER) {
-		left_ns = deadline_ns - seai_now_ns();
-		timeout = seai_timespec(left_ns > 0 ? left_ns : 0);
-	}
-#ifdef SYS_epoll_pwait2
-	if (!atomic_load_explicit(&has_no_pwait2, memory_order_relaxed)) {
-		n = (int)syscall(SYS_epoll_pwait2, channel->epoll_fd, events, WAIT_N_EVENTS,
-		                 deadline_ns == SEAI_FOR_EVER ? NULL : &timeout, NULL, (size_t)_NSIG / 8);
-		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
-			return n < 0 ? -errno : n;
-		atomic_store_explicit(&has_no_pwait2, true, memory_order_relaxed);
-	}
-#endif
-	/* Before 5.11, or refused: ppoll is as exact, and an epoll descriptor can be polled. */
-	struct pollfd pollfd = { .fd = channel->epoll_fd, .events = POLLIN };
-
-	n = ppoll(&pollfd, 1, deadline_ns == SEAI_FOR_EVER ? NULL : &timeout, NULL);
-	if (n <= 0)
-		return n < 0 ? -errno : 0;
-	n = epoll_wait(channel->epoll_fd, events, WAIT_N_EVENTS, 0);
-	return n < 0 ? -errno : n;
 }
 
 /* How many short waits in a row mean that two processes run in lock-step. */
@@ -257,7 +224,7 @@ int seai_channel_sleep(struct sea_channel *channel, int64_t deadline_ns)
 	if (r < 0)
 		return r;
 	seai_count(&channel->n_sleeps, 1);
-	n = wait_sleep(channel, events, deadline_ns);
+	n = seai_epoll_wait(channel->epoll_fd, events, WAIT_N_EVENTS, deadline_ns);
 	if (n < 0)
 		return n;
 	wait_note(channel, events, n);
@@ -287,7 +254,7 @@ int seai_channel_wait(struct sea_channel *channel, unsigned what, int64_t deadli
 	if (retry_ns >= 0 && seai_now_ns() + retry_ns < deadline_ns)
 		wake_ns = seai_now_ns() + retry_ns;
 	seai_count(&channel->n_sleeps, 1);
-	n = wait_sleep(channel, events, wake_ns);
+	n = seai_epoll_wait(channel->epoll_fd, events, WAIT_N_EVENTS, wake_ns);
 	if (n < 0)
 		return n;
 	wait_note(channel, events, n);

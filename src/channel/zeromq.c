@@ -14,6 +14,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <sealane/poller.h>
+
 #include "base/clock.h"
 #include "channel/transport.h"
 #include "channel/zeromq-library.h"
@@ -549,6 +551,26 @@ static int zeromq_fd(struct sea_channel *channel)
 	return channel->epoll_fd;
 }
 
+static uint32_t zeromq_look(struct sea_channel *channel, uint32_t wanted, bool must_arm)
+{
+	struct seai_zeromq *zeromq = channel->zeromq;
+	int events;
+	uint32_t found;
+
+	if (must_arm) {
+		zeromq->wants_room = wanted & SEA_POLL_OUT;
+		(void)!read(channel->kick_fd, &(uint64_t){ 0 }, sizeof(uint64_t));
+		(void)zeromq_n_peers(channel);
+	}
+	events = zeromq_events(zeromq);
+	found = (events & ZMQ_POLLIN ? SEA_POLL_IN : 0) | (events & ZMQ_POLLOUT ? SEA_POLL_OUT : 0);
+	found &= wanted;
+	/* This look has read libzmq's own signal away. */
+	if (found)
+		seai_channel_kick(channel);
+	return found;
+}
+
 static int zeromq_subscribe(struct sea_channel *channel, const void *prefix, size_t n_bytes, bool is_added)
 {
 	struct seai_zeromq *zeromq = channel->zeromq;
@@ -653,6 +675,7 @@ static const struct seai_transport zeromq_transport = {
 	.connect = zeromq_connect,
 	.wait_peers = zeromq_wait_peers,
 	.fd = zeromq_fd,
+	.look = zeromq_look,
 	.subscribe = zeromq_subscribe,
 	.n_peers = zeromq_n_peers,
 };
