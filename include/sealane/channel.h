@@ -251,6 +251,12 @@ int sea_channel_flush(struct sea_channel *channel, int64_t timeout_ns);
 /** Ends the call that waits on this channel now, or the next one that would wait, with -ECANCELED. Any thread, also a signal handler. Since 0.1. */
 void sea_channel_interrupt(struct sea_channel *channel);
 
+/** As sea_channel_interrupt(), and every call that would wait, until sea_channel_resume(). Any thread, also a signal handler. Since 0.3. */
+void sea_channel_hold(struct sea_channel *channel);
+
+/** Calls may wait again; an interruption that nobody has noticed is forgotten. Any thread, also a signal handler. Since 0.3. */
+void sea_channel_resume(struct sea_channel *channel);
+
 /**
  * What finds the bytes of metas (meta.h) that came over this channel, for code that shall know no more than that:
  * rows of a table, for instance. Works for every meta of the session.

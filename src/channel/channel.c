@@ -489,6 +489,19 @@ void sea_channel_interrupt(struct sea_channel *channel)
 	seai_note_release(channel->session);
 }
 
+void sea_channel_hold(struct sea_channel *channel)
+{
+	atomic_store_explicit(&channel->is_held, true, memory_order_seq_cst);
+	seai_channel_kick(channel);
+	seai_note_release(channel->session);
+}
+
+void sea_channel_resume(struct sea_channel *channel)
+{
+	atomic_store_explicit(&channel->is_held, false, memory_order_seq_cst);
+	atomic_store_explicit(&channel->is_interrupted, false, memory_order_seq_cst);
+}
+
 int sea_channel_get_stats(struct sea_channel *channel, struct sea_channel_stats *ret_stats)
 {
 	struct sea_session *session = channel->session;

@@ -6,6 +6,7 @@
 #ifndef SEALANE_CHANNEL_CHANNEL_H
 #define SEALANE_CHANNEL_CHANNEL_H
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,11 +42,12 @@ struct sea_channel {
 	struct seai_link *changes;
 	_Atomic bool has_changes;
 
-	int epoll_fd;     /* all doorbells, and kick_fd: the channel's descriptor */
-	int kick_fd;      /* eventfd of this process alone: changes, orphans, interruption */
-	bool is_kicked;   /* kick_fd was seen readable and not drained since */
-	bool is_fd_given; /* somebody polls epoll_fd: every -EAGAIN has to arm */
-	_Atomic bool is_interrupted;
+	int epoll_fd;                /* all doorbells, and kick_fd: the channel's descriptor */
+	int kick_fd;                 /* eventfd of this process alone: changes, orphans, interruption */
+	bool is_kicked;              /* kick_fd was seen readable and not drained since */
+	bool is_fd_given;            /* somebody polls epoll_fd: every -EAGAIN has to arm */
+	_Atomic bool is_interrupted; /* the next wait ends */
+	_Atomic bool is_held;        /* no call waits until it is resumed */
 
 	struct seai_link **links;
 	uint32_t n_links, n_links_max;
@@ -109,6 +111,16 @@ static inline void seai_channel_enter(struct sea_channel *channel)
 static inline void seai_channel_leave(struct sea_channel *channel)
 {
 	atomic_store_explicit(&channel->in_call, 0, memory_order_release);
+}
+
+/* -ECANCELED where the channel was interrupted; that is taken note of. */
+static inline int seai_channel_take_interrupt(struct sea_channel *channel)
+{
+	if (SEAI_UNLIKELY(atomic_load_explicit(&channel->is_interrupted, memory_order_relaxed))) {
+		atomic_store_explicit(&channel->is_interrupted, false, memory_order_relaxed);
+		return -ECANCELED;
+	}
+	return SEAI_UNLIKELY(atomic_load_explicit(&channel->is_held, memory_order_relaxed)) ? -ECANCELED : 0;
 }
 
 /* Takes over what the service thread has changed. */

@@ -54,7 +54,7 @@ static int flush_wait(struct sea_channel *channel, int64_t timeout_ns)
 		uint32_t epoch;
 		int r;
 
-		if (atomic_exchange_explicit(&channel->is_interrupted, false, memory_order_acq_rel))
+		if (seai_channel_take_interrupt(channel) < 0)
 			return -ECANCELED;
 		seai_channel_update(channel);
 		{

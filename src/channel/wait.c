@@ -21,7 +21,8 @@
 static bool wait_is_over(struct sea_channel *channel, unsigned what)
 {
 	if (atomic_load_explicit(&channel->has_changes, memory_order_acquire) ||
-	    atomic_load_explicit(&channel->is_interrupted, memory_order_relaxed))
+	    atomic_load_explicit(&channel->is_interrupted, memory_order_relaxed) ||
+	    atomic_load_explicit(&channel->is_held, memory_order_relaxed))
 		return true;
 	for (uint32_t i = 0; i < channel->n_links; i++) {
 		if (what & SEAI_WAIT_DATA && seai_link_has_data(channel->links[i]))
@@ -205,14 +206,6 @@ static bool wait_spin(struct sea_channel *channel, unsigned what, int64_t deadli
 	return false;
 }
 
-static int wait_take_interrupt(struct sea_channel *channel)
-{
-	if (SEAI_LIKELY(!atomic_load_explicit(&channel->is_interrupted, memory_order_relaxed)))
-		return 0;
-	atomic_store_explicit(&channel->is_interrupted, false, memory_order_relaxed);
-	return -ECANCELED;
-}
-
 int seai_channel_sleep(struct sea_channel *channel, int64_t deadline_ns)
 {
 	struct epoll_event events[WAIT_N_EVENTS] = { { 0 } };
@@ -220,7 +213,7 @@ int seai_channel_sleep(struct sea_channel *channel, int64_t deadline_ns)
 
 	if (channel->session->hooks->is_service_thread(channel->session))
 		return -EDEADLK;
-	r = wait_take_interrupt(channel);
+	r = seai_channel_take_interrupt(channel);
 	if (r < 0)
 		return r;
 	seai_count(&channel->n_sleeps, 1);
@@ -229,7 +222,7 @@ int seai_channel_sleep(struct sea_channel *channel, int64_t deadline_ns)
 		return n;
 	wait_note(channel, events, n);
 	wait_drain(channel);
-	r = wait_take_interrupt(channel);
+	r = seai_channel_take_interrupt(channel);
 	return r < 0 ? r : n == 0 ? -ETIMEDOUT : 0;
 }
 
@@ -242,15 +235,15 @@ int seai_channel_wait(struct sea_channel *channel, unsigned what, int64_t deadli
 
 	if (channel->session->hooks->is_service_thread(channel->session))
 		return -EDEADLK;
-	r = wait_take_interrupt(channel);
+	r = seai_channel_take_interrupt(channel);
 	if (r < 0)
 		return r;
 	if (channel->spin_ns && retry_ns < 0 && wait_spin(channel, what, deadline_ns, spin_until_ns))
-		return wait_take_interrupt(channel);
+		return seai_channel_take_interrupt(channel);
 	wait_drain(channel);
 	wait_arm(channel, what);
 	if (retry_ns < 0 && wait_is_over(channel, what))
-		return wait_take_interrupt(channel);
+		return seai_channel_take_interrupt(channel);
 	if (retry_ns >= 0 && seai_now_ns() + retry_ns < deadline_ns)
 		wake_ns = seai_now_ns() + retry_ns;
 	seai_count(&channel->n_sleeps, 1);
@@ -258,7 +251,7 @@ int seai_channel_wait(struct sea_channel *channel, unsigned what, int64_t deadli
 	if (n < 0)
 		return n;
 	wait_note(channel, events, n);
-	r = wait_take_interrupt(channel);
+	r = seai_channel_take_interrupt(channel);
 	if (r < 0)
 		return r;
 	if (n == 0 && wake_ns == deadline_ns)

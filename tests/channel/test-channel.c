@@ -812,3 +812,29 @@ TEST(fork, "in a forked child every call is refused, and the parent goes on undi
 	sea_session_close(a);
 	sea_session_close(b);
 }
+
+TEST(held, "a channel that is held does not wait, but does what can be done at once, until it is resumed")
+{
+	struct sea_session *session = peers_open();
+	struct sea_channel *push = peers_bind(session, SEA_PUSH, "held"),
+			   *pull = peers_connect(session, SEA_PULL, "held");
+	struct sea_message *message = peers_message(session, 100, 1);
+
+	peers_wait(push, 1);
+	peers_wait(pull, 1);
+	sea_channel_hold(pull);
+	for (unsigned i = 0; i < 3; i++) {
+		struct sea_message *received;
+
+		CHECK_ERR(sea_channel_receive(pull, &received, -1), -ECANCELED);
+	}
+	CHECK_OK(sea_channel_send(push, &message, 0));
+	message = peers_receive(pull);
+	sea_channel_interrupt(pull);
+	sea_channel_resume(pull);
+	sea_message_unref(message);
+	CHECK_ERR(sea_channel_receive(pull, &message, PEERS_SHORT_NS), -ETIMEDOUT);
+	sea_channel_close(push);
+	sea_channel_close(pull);
+	sea_session_close(session);
+}
