@@ -133,6 +133,14 @@ uint64_t sea_session_id(const struct sea_session *session);
  */
 int sea_session_set_state(struct sea_session *session, const char *state);
 
+/**
+ * The name of a process of the session, as it gave it at its open, and as monitors show it.
+ * @param id its identity, this process's own included
+ * @param name receives it, cut to fit, terminated
+ * @return 0; -ENOENT no connection to it; -EPERM in a forked child. Any thread. Since 0.3.
+ */
+int sea_session_peer_name(struct sea_session *session, uint64_t id, char *name, size_t n_bytes);
+
 /** The session's directory: valid until close. Borrowed. Any thread. Since 0.1. */
 const char *sea_session_directory(const struct sea_session *session);
 

@@ -299,6 +299,24 @@ struct sea_session *sea_session_close(struct sea_session *session)
 	return NULL;
 }
 
+int sea_session_peer_name(struct sea_session *session, uint64_t id, char *name, size_t n_bytes)
+{
+	const struct seai_conn *conn;
+
+	if (seai_session_is_forked(session))
+		return -EPERM;
+	if (id == session->id) {
+		snprintf(name, n_bytes, "%s", session->process_name);
+		return 0;
+	}
+	SEAI_LOCKED(&session->wire->control, control);
+	conn = seai_conn_find(session->wire, id);
+	if (!conn || conn->state != SEAI_CONN_OPEN)
+		return -ENOENT;
+	snprintf(name, n_bytes, "%s", conn->peer_name);
+	return 0;
+}
+
 int sea_session_get_stats(struct sea_session *session, struct sea_session_stats *ret_stats)
 {
 	struct seai_wire *wire = session->wire;

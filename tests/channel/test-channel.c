@@ -838,3 +838,20 @@ TEST(held, "a channel that is held does not wait, but does what can be done at o
 	sea_channel_close(pull);
 	sea_session_close(session);
 }
+
+TEST(names, "processes of a session know each other by name")
+{
+	struct sea_session *a = peers_open(), *b = peers_open();
+	struct sea_channel *push = peers_bind(a, SEA_PUSH, "names"), *pull = peers_connect(b, SEA_PULL, "names");
+	char name[40], own[40];
+
+	peers_wait(push, 1);
+	CHECK_OK(sea_session_peer_name(a, sea_session_id(a), own, sizeof(own)));
+	CHECK_OK(sea_session_peer_name(a, sea_session_id(b), name, sizeof(name)));
+	CHECK_STR_EQ(name, own);
+	CHECK_ERR(sea_session_peer_name(a, 12345, name, sizeof(name)), -ENOENT);
+	sea_channel_close(push);
+	sea_channel_close(pull);
+	sea_session_close(b);
+	sea_session_close(a);
+}
