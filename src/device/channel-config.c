@@ -225,33 +225,33 @@ static int key_set_number(const struct seai_channel_key *key, int32_t *member, c
 	return 0;
 }
 
-int sea_channel_config_set(struct sea_channel_config *config, const char *name, const char *value, const char *origin,
+int sea_channel_config_set(struct sea_channel_config *config, const char *key, const char *value, const char *origin,
                            struct sea_error *error)
 {
-	int i = seai_channel_key_find(name);
-	const struct seai_channel_key *key = &seai_channel_keys[i < 0 ? 0 : i];
+	int i = seai_channel_key_find(key);
+	const struct seai_channel_key *known = &seai_channel_keys[i < 0 ? 0 : i];
 	SEAI_AUTO_FREE char *new_origin = NULL;
-	void *member = (char *)config + key->offset;
+	void *member = (char *)config + known->offset;
 	char *string;
 	int r = 0;
 
 	if (i < 0)
-		return sea_error_set(error, i, name, "is no key of a channel");
+		return sea_error_set(error, i, key, "is no key of a channel");
 	new_origin = strdup(origin);
 	if (!new_origin)
-		return sea_error_set(error, -ENOMEM, name, "no memory");
-	switch (key->kind) {
-	case SEAI_CHANNEL_KEY_WORD: r = key_set_word(key, member, value, error); break;
-	case SEAI_CHANNEL_KEY_NUMBER: r = key_set_number(key, member, value, error); break;
+		return sea_error_set(error, -ENOMEM, key, "no memory");
+	switch (known->kind) {
+	case SEAI_CHANNEL_KEY_WORD: r = key_set_word(known, member, value, error); break;
+	case SEAI_CHANNEL_KEY_NUMBER: r = key_set_number(known, member, value, error); break;
 	case SEAI_CHANNEL_KEY_FLAG:
 		r = seai_text_bool(value, member);
 		if (r < 0)
-			sea_error_set(error, r, name, "is '%.60s', which is neither true nor false", value);
+			sea_error_set(error, r, key, "is '%.60s', which is neither true nor false", value);
 		break;
 	case SEAI_CHANNEL_KEY_STRING:
 		string = strdup(strcmp(value, "unspecified") == 0 ? "" : value);
 		if (!string)
-			return sea_error_set(error, -ENOMEM, name, "no memory");
+			return sea_error_set(error, -ENOMEM, key, "no memory");
 		free(*(char **)member);
 		*(char **)member = string;
 		break;
@@ -263,19 +263,19 @@ int sea_channel_config_set(struct sea_channel_config *config, const char *name, 
 	return 0;
 }
 
-int sea_channel_config_get(const struct sea_channel_config *config, const char *name, char *text, size_t n_bytes)
+int sea_channel_config_get(const struct sea_channel_config *config, const char *key, char *text, size_t n_bytes)
 {
-	int i = seai_channel_key_find(name);
-	const struct seai_channel_key *key = &seai_channel_keys[i < 0 ? 0 : i];
-	const void *member = (const char *)config + key->offset;
+	int i = seai_channel_key_find(key);
+	const struct seai_channel_key *known = &seai_channel_keys[i < 0 ? 0 : i];
+	const void *member = (const char *)config + known->offset;
 	const char *string;
 
 	if (i < 0)
 		return i;
-	switch (key->kind) {
+	switch (known->kind) {
 	case SEAI_CHANNEL_KEY_NUMBER: return snprintf(text, n_bytes, "%d", *(const int32_t *)member);
 	case SEAI_CHANNEL_KEY_FLAG: string = *(const bool *)member ? "true" : "false"; break;
-	case SEAI_CHANNEL_KEY_WORD: string = key->words[*(const int *)member]; break;
+	case SEAI_CHANNEL_KEY_WORD: string = known->words[*(const int *)member]; break;
 	default:
 		string = *(char *const *)member;
 		if (!*string)

@@ -457,7 +457,7 @@ int sea_mq_config_open(struct sea_mq_config **ret_config, const char *path, stru
 		r = file_read(fd, &text, &n_bytes);
 		close(fd);
 	}
-	if (r < 0) {
+	if (r < 0 || !text) {
 		if (error) {
 			*error = (struct sea_error){ 0 };
 			snprintf(error->file, sizeof(error->file), "%s", path);

@@ -156,7 +156,7 @@ int seai_option_value(const struct sea_option *option, char *const *words, size_
 	} else {
 		r = seai_value_parse(type, word, &value);
 	}
-	if (r < 0)
+	if (r < 0 || !value)
 		return option_wrong(option, r, word, error);
 	r = option_check_range(option, value, word, error);
 	if (r == 0)

@@ -5,30 +5,16 @@
  * The odd rule: what is stored never changes. A set puts another entry in the place of the old one, so that queries and callbacks go
  * on with what they have, without the lock, for as long as they hold a reference.
  */
-#include <sealane/device/properties.h>
+#include "device/properties.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <regex.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/cleanup.h"
 #include "device/value.h"
 
 #define KEY_N_BYTES_MAX 255
 #define N_BUCKETS_FIRST 256
-
-/* A key and what it was set to. */
-struct entry {
-	atomic_uint n_refs;
-	struct entry *next; /* in its bucket; under the lock */
-	struct sea_value *value;
-	char *origin;
-	char key[];
-};
 
 struct subscription {
 	struct subscription *next;
@@ -40,20 +26,10 @@ struct subscription {
 	bool is_gone;       /* it is in no list any more: the last call frees it */
 };
 
-struct sea_properties {
-	pthread_mutex_t lock;
-	pthread_cond_t ended; /* a call of a subscription that is gone has ended */
-	/* All under the lock: */
-	struct entry **buckets;
-	size_t n_buckets; /* a power of 2 */
-	size_t n_entries;
-	struct subscription *subscriptions;
-};
-
 /* How many functions of subscriptions this thread is in: it cannot wait for itself. */
 static _Thread_local unsigned properties_depth;
 
-static struct entry *entry_unref(struct entry *entry)
+struct seai_entry *seai_entry_unref(struct seai_entry *entry)
 {
 	/* release: what was read of it was read; acquire: the last one sees all of that */
 	if (entry && atomic_fetch_sub_explicit(&entry->n_refs, 1, memory_order_acq_rel) == 1) {
@@ -64,24 +40,17 @@ static struct entry *entry_unref(struct entry *entry)
 	return NULL;
 }
 
-static struct entry *entry_ref(struct entry *entry)
+struct seai_entry *seai_entry_ref(struct seai_entry *entry)
 {
 	atomic_fetch_add_explicit(&entry->n_refs, 1, memory_order_relaxed);
 	return entry;
 }
 
-static void entry_cleanup(struct entry **entry)
-{
-	entry_unref(*entry);
-}
-
-#define AUTO_ENTRY SEAI_CLEANUP(entry_cleanup)
-
 /* An entry of a value that becomes its own. The value is taken on success only. */
-static int entry_new(struct entry **ret_entry, const char *key, struct sea_value **value, const char *origin)
+static int entry_new(struct seai_entry **ret_entry, const char *key, struct sea_value **value, const char *origin)
 {
 	size_t n_key = strlen(key);
-	struct entry *entry;
+	struct seai_entry *entry;
 
 	if (n_key < 1 || n_key > KEY_N_BYTES_MAX)
 		return -EINVAL;
@@ -92,7 +61,7 @@ static int entry_new(struct entry **ret_entry, const char *key, struct sea_value
 	memcpy(entry->key, key, n_key + 1);
 	entry->origin = strdup(origin ? origin : "set at run time");
 	if (!entry->origin) {
-		entry_unref(entry);
+		seai_entry_unref(entry);
 		return -ENOMEM;
 	}
 	entry->value = SEAI_TAKE(*value);
@@ -100,7 +69,8 @@ static int entry_new(struct entry **ret_entry, const char *key, struct sea_value
 	return 0;
 }
 
-static int entry_new_copy(struct entry **ret_entry, const char *key, const struct sea_value *value, const char *origin)
+static int entry_new_copy(struct seai_entry **ret_entry, const char *key, const struct sea_value *value,
+                          const char *origin)
 {
 	SEAI_AUTO_FREE struct sea_value *copy = NULL;
 	int r = seai_value_copy(value, &copy);
@@ -119,9 +89,9 @@ static size_t properties_hash(const char *key)
 	return (size_t)(hash ^ hash >> 32);
 }
 
-static struct entry **properties_slot(const struct sea_properties *properties, const char *key)
+static struct seai_entry **properties_slot(const struct sea_properties *properties, const char *key)
 {
-	struct entry **slot = &properties->buckets[properties_hash(key) & (properties->n_buckets - 1)];
+	struct seai_entry **slot = &properties->buckets[properties_hash(key) & (properties->n_buckets - 1)];
 
 	while (*slot && strcmp((*slot)->key, key) != 0)
 		slot = &(*slot)->next;
@@ -132,14 +102,14 @@ static struct entry **properties_slot(const struct sea_properties *properties, c
 static void properties_grow(struct sea_properties *properties)
 {
 	size_t n_buckets = properties->n_buckets * 2;
-	struct entry **buckets = calloc(n_buckets, sizeof(struct entry *));
+	struct seai_entry **buckets = calloc(n_buckets, sizeof(struct seai_entry *));
 
 	if (!buckets)
 		return;
 	for (size_t i = 0; i < properties->n_buckets; i++)
 		while (properties->buckets[i]) {
-			struct entry *entry = properties->buckets[i];
-			struct entry **slot = &buckets[properties_hash(entry->key) & (n_buckets - 1)];
+			struct seai_entry *entry = properties->buckets[i];
+			struct seai_entry **slot = &buckets[properties_hash(entry->key) & (n_buckets - 1)];
 
 			properties->buckets[i] = entry->next;
 			entry->next = *slot;
@@ -151,16 +121,16 @@ static void properties_grow(struct sea_properties *properties)
 }
 
 /* Puts an entry in; takes it. */
-static void properties_put(struct sea_properties *properties, struct entry *entry)
+static void properties_put(struct sea_properties *properties, struct seai_entry *entry)
 {
-	struct entry **slot;
+	struct seai_entry **slot;
 
 	if (properties->n_entries >= properties->n_buckets)
 		properties_grow(properties);
 	slot = properties_slot(properties, entry->key);
 	if (*slot) {
 		entry->next = (*slot)->next;
-		entry_unref(*slot);
+		seai_entry_unref(*slot);
 	} else {
 		entry->next = NULL;
 		properties->n_entries++;
@@ -168,14 +138,14 @@ static void properties_put(struct sea_properties *properties, struct entry *entr
 	*slot = entry;
 }
 
-static struct entry *properties_find(struct sea_properties *properties, const char *key)
+struct seai_entry *seai_properties_find(struct sea_properties *properties, const char *key)
 {
-	struct entry *entry;
+	struct seai_entry *entry;
 
 	pthread_mutex_lock(&properties->lock);
 	entry = *properties_slot(properties, key);
 	if (entry)
-		entry_ref(entry);
+		seai_entry_ref(entry);
 	pthread_mutex_unlock(&properties->lock);
 	return entry;
 }
@@ -212,7 +182,7 @@ static int properties_remove(struct sea_properties *properties, const char *who,
 	return -ENOENT;
 }
 
-static void subscription_call(const struct subscription *subscription, const struct entry *entry)
+static void subscription_call(const struct subscription *subscription, const struct seai_entry *entry)
 {
 	const struct sea_value *value = entry->value;
 	SEAI_AUTO_FREE char *text = NULL;
@@ -233,7 +203,7 @@ static void subscription_call(const struct subscription *subscription, const str
 }
 
 /* Calls everyone who wants to know of an entry. The lock is not held. */
-static void properties_tell(struct sea_properties *properties, const struct entry *entry)
+static void properties_tell(struct sea_properties *properties, const struct seai_entry *entry)
 {
 	SEAI_AUTO_FREE struct subscription **told = NULL;
 	size_t n_told = 0;
@@ -318,7 +288,7 @@ int sea_properties_new(struct sea_properties **ret_properties)
 	if (!properties)
 		return -ENOMEM;
 	properties->n_buckets = N_BUCKETS_FIRST;
-	properties->buckets = calloc(properties->n_buckets, sizeof(struct entry *));
+	properties->buckets = calloc(properties->n_buckets, sizeof(struct seai_entry *));
 	if (!properties->buckets) {
 		free(properties);
 		return -ENOMEM;
@@ -335,10 +305,10 @@ struct sea_properties *sea_properties_free(struct sea_properties *properties)
 		return NULL;
 	for (size_t i = 0; i < properties->n_buckets; i++)
 		while (properties->buckets[i]) {
-			struct entry *entry = properties->buckets[i];
+			struct seai_entry *entry = properties->buckets[i];
 
 			properties->buckets[i] = entry->next;
-			entry_unref(entry);
+			seai_entry_unref(entry);
 		}
 	while (properties->subscriptions) {
 		struct subscription *subscription = properties->subscriptions;
@@ -356,13 +326,13 @@ struct sea_properties *sea_properties_free(struct sea_properties *properties)
 int sea_properties_set(struct sea_properties *properties, const char *key, const struct sea_value *value,
                        const char *origin)
 {
-	AUTO_ENTRY struct entry *entry = NULL;
+	SEAI_AUTO_ENTRY struct seai_entry *entry = NULL;
 	int r = entry_new_copy(&entry, key, value, origin);
 
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&properties->lock);
-	properties_put(properties, entry_ref(entry));
+	properties_put(properties, seai_entry_ref(entry));
 	pthread_mutex_unlock(&properties->lock);
 	properties_tell(properties, entry);
 	return 0;
@@ -405,14 +375,14 @@ int sea_properties_update(struct sea_properties *properties, const char *key, co
 }
 
 /* Puts entries in the places of others of their keys and types, all or none. */
-static int properties_replace(struct sea_properties *properties, struct entry **entries, size_t n_entries,
+static int properties_replace(struct sea_properties *properties, struct seai_entry **entries, size_t n_entries,
                               size_t *ret_i)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&properties->lock);
 	for (size_t i = 0; i < n_entries && r == 0; i++) {
-		const struct entry *old = *properties_slot(properties, entries[i]->key);
+		const struct seai_entry *old = *properties_slot(properties, entries[i]->key);
 
 		if (!old)
 			r = -ENOENT;
@@ -422,7 +392,7 @@ static int properties_replace(struct sea_properties *properties, struct entry **
 			*ret_i = i;
 	}
 	for (size_t i = 0; i < n_entries && r == 0; i++)
-		properties_put(properties, entry_ref(entries[i]));
+		properties_put(properties, seai_entry_ref(entries[i]));
 	pthread_mutex_unlock(&properties->lock);
 	return r;
 }
@@ -430,13 +400,13 @@ static int properties_replace(struct sea_properties *properties, struct entry **
 int sea_properties_update_many(struct sea_properties *properties, const struct sea_property *changes, size_t n_changes,
                                const char *origin, size_t *ret_i)
 {
-	SEAI_AUTO_FREE struct entry **entries = NULL;
+	SEAI_AUTO_FREE struct seai_entry **entries = NULL;
 	size_t i, wrong = 0;
 	int r = 0;
 
 	if (!n_changes)
 		return 0;
-	entries = calloc(n_changes, sizeof(struct entry *));
+	entries = calloc(n_changes, sizeof(struct seai_entry *));
 	if (!entries)
 		return -ENOMEM;
 	for (i = 0; i < n_changes && r == 0; i++) {
@@ -448,7 +418,7 @@ int sea_properties_update_many(struct sea_properties *properties, const struct s
 	for (i = 0; i < n_changes; i++) {
 		if (r == 0)
 			properties_tell(properties, entries[i]);
-		entry_unref(entries[i]);
+		seai_entry_unref(entries[i]);
 	}
 	if (r < 0 && ret_i)
 		*ret_i = wrong;
@@ -458,7 +428,7 @@ int sea_properties_update_many(struct sea_properties *properties, const struct s
 int sea_properties_parse(struct sea_properties *properties, const char *key, const char *text, const char *origin)
 {
 	SEAI_AUTO_FREE struct sea_value *value = NULL;
-	AUTO_ENTRY struct entry *entry = NULL;
+	SEAI_AUTO_ENTRY struct seai_entry *entry = NULL;
 	size_t i;
 	int r;
 
@@ -475,7 +445,7 @@ int sea_properties_parse(struct sea_properties *properties, const char *key, con
 		r = properties_replace(properties, &entry, 1, &i);
 		/* Somebody made it of another type meanwhile. */
 		if (r == -EPROTOTYPE)
-			entry = entry_unref(entry);
+			entry = seai_entry_unref(entry);
 	} while (r == -EPROTOTYPE);
 	if (r == 0)
 		properties_tell(properties, entry);
@@ -484,229 +454,19 @@ int sea_properties_parse(struct sea_properties *properties, const char *key, con
 
 int sea_properties_delete(struct sea_properties *properties, const char *key)
 {
-	struct entry **slot;
+	struct seai_entry **slot;
 	int r = -ENOENT;
 
 	pthread_mutex_lock(&properties->lock);
 	slot = properties_slot(properties, key);
 	if (*slot) {
-		struct entry *entry = *slot;
+		struct seai_entry *entry = *slot;
 
 		*slot = entry->next;
-		entry_unref(entry);
+		seai_entry_unref(entry);
 		properties->n_entries--;
 		r = 0;
 	}
 	pthread_mutex_unlock(&properties->lock);
-	return r;
-}
-
-/* Reading. ------------------------------------------------------------------------------- */
-
-int sea_properties_get(struct sea_properties *properties, const char *key, struct sea_value **ret_value)
-{
-	AUTO_ENTRY struct entry *entry = properties_find(properties, key);
-
-	return entry ? seai_value_copy(entry->value, ret_value) : -ENOENT;
-}
-
-enum sea_value_type sea_properties_type(struct sea_properties *properties, const char *key)
-{
-	AUTO_ENTRY struct entry *entry = properties_find(properties, key);
-
-	return entry ? entry->value->type : SEA_VALUE_NONE;
-}
-
-int sea_properties_get_bool(struct sea_properties *properties, const char *key, bool *ret_value)
-{
-	AUTO_ENTRY struct entry *entry = properties_find(properties, key);
-
-	if (!entry)
-		return -ENOENT;
-	if (entry->value->type != SEA_VALUE_BOOL)
-		return -EPROTOTYPE;
-	*ret_value = entry->value->as.boolean;
-	return 0;
-}
-
-int sea_properties_get_int(struct sea_properties *properties, const char *key, int64_t *ret_value)
-{
-	AUTO_ENTRY struct entry *entry = properties_find(properties, key);
-
-	if (!entry)
-		return -ENOENT;
-	if (entry->value->type == SEA_VALUE_UINT) {
-		if (entry->value->as.uinteger > INT64_MAX)
-			return -ERANGE;
-		*ret_value = (int64_t)entry->value->as.uinteger;
-		return 0;
-	}
-	if (entry->value->type != SEA_VALUE_INT)
-		return -EPROTOTYPE;
-	*ret_value = entry->value->as.integer;
-	return 0;
-}
-
-int sea_properties_get_uint(struct sea_properties *properties, const char *key, uint64_t *ret_value)
-{
-	AUTO_ENTRY struct entry *entry = properties_find(properties, key);
-
-	if (!entry)
-		return -ENOENT;
-	if (entry->value->type == SEA_VALUE_INT) {
-		if (entry->value->as.integer < 0)
-			return -ERANGE;
-		*ret_value = (uint64_t)entry->value->as.integer;
-		return 0;
-	}
-	if (entry->value->type != SEA_VALUE_UINT)
-		return -EPROTOTYPE;
-	*ret_value = entry->value->as.uinteger;
-	return 0;
-}
-
-int sea_properties_get_double(struct sea_properties *properties, const char *key, double *ret_value)
-{
-	AUTO_ENTRY struct entry *entry = properties_find(properties, key);
-
-	if (!entry)
-		return -ENOENT;
-	if (entry->value->type == SEA_VALUE_INT)
-		*ret_value = (double)entry->value->as.integer;
-	else if (entry->value->type == SEA_VALUE_UINT)
-		*ret_value = (double)entry->value->as.uinteger;
-	else if (entry->value->type == SEA_VALUE_DOUBLE)
-		*ret_value = entry->value->as.real;
-	else
-		return -EPROTOTYPE;
-	return 0;
-}
-
-int sea_properties_get_string(struct sea_properties *properties, const char *key, char **ret_value)
-{
-	AUTO_ENTRY struct entry *entry = properties_find(properties, key);
-	char *copy;
-
-	if (!entry)
-		return -ENOENT;
-	if (entry->value->type != SEA_VALUE_STRING)
-		return -EPROTOTYPE;
-	copy = strdup(entry->value->as.string);
-	if (!copy)
-		return -ENOMEM;
-	*ret_value = copy;
-	return 0;
-}
-
-bool sea_properties_bool_or(struct sea_properties *properties, const char *key, bool otherwise)
-{
-	bool value = otherwise;
-
-	(void)sea_properties_get_bool(properties, key, &value);
-	return value;
-}
-
-int64_t sea_properties_int_or(struct sea_properties *properties, const char *key, int64_t otherwise)
-{
-	int64_t value = otherwise;
-
-	(void)sea_properties_get_int(properties, key, &value);
-	return value;
-}
-
-uint64_t sea_properties_uint_or(struct sea_properties *properties, const char *key, uint64_t otherwise)
-{
-	uint64_t value = otherwise;
-
-	(void)sea_properties_get_uint(properties, key, &value);
-	return value;
-}
-
-double sea_properties_double_or(struct sea_properties *properties, const char *key, double otherwise)
-{
-	double value = otherwise;
-
-	(void)sea_properties_get_double(properties, key, &value);
-	return value;
-}
-
-char *sea_properties_string_or(struct sea_properties *properties, const char *key, const char *otherwise)
-{
-	char *value = NULL;
-	int r = sea_properties_get_string(properties, key, &value);
-
-	if (r == -ENOENT || r == -EPROTOTYPE)
-		return otherwise ? strdup(otherwise) : NULL;
-	return value;
-}
-
-int sea_properties_get_text(struct sea_properties *properties, const char *key, char *text, size_t n_bytes)
-{
-	AUTO_ENTRY struct entry *entry = properties_find(properties, key);
-
-	return entry ? (int)sea_value_text(entry->value, text, n_bytes) : -ENOENT;
-}
-
-int sea_properties_origin(struct sea_properties *properties, const char *key, char *text, size_t n_bytes)
-{
-	AUTO_ENTRY struct entry *entry = properties_find(properties, key);
-
-	return entry ? snprintf(text, n_bytes, "%s", entry->origin) : -ENOENT;
-}
-
-/* Queries. ------------------------------------------------------------------------------- */
-
-static int entry_compare(const void *a, const void *b)
-{
-	const struct entry *const *left = a, *const *right = b;
-
-	return strcmp((*left)->key, (*right)->key);
-}
-
-/* Calls function for the entries that match, in order, as they were at one moment. */
-static int properties_query(struct sea_properties *properties, const char *prefix, const regex_t *regex,
-                            sea_property_fn function, void *userdata)
-{
-	size_t n_prefix = prefix ? strlen(prefix) : 0, n_found = 0, n_called = 0;
-	struct entry **found;
-
-	pthread_mutex_lock(&properties->lock);
-	found = calloc(properties->n_entries + 1, sizeof(struct entry *));
-	for (size_t i = 0; found && i < properties->n_buckets; i++)
-		for (struct entry *entry = properties->buckets[i]; entry; entry = entry->next)
-			if (!n_prefix || strncmp(entry->key, prefix, n_prefix) == 0)
-				found[n_found++] = entry_ref(entry);
-	pthread_mutex_unlock(&properties->lock);
-	if (!found)
-		return -ENOMEM;
-	qsort(found, n_found, sizeof(struct entry *), entry_compare);
-	for (size_t i = 0; i < n_found; i++) {
-		regmatch_t match;
-
-		if (!regex || (regexec(regex, found[i]->key, 1, &match, 0) == 0 && match.rm_so == 0 &&
-		               !found[i]->key[match.rm_eo])) {
-			function(found[i]->key, found[i]->value, found[i]->origin, userdata);
-			n_called++;
-		}
-		entry_unref(found[i]);
-	}
-	free(found);
-	return (int)n_called;
-}
-
-int sea_properties_list(struct sea_properties *properties, const char *prefix, sea_property_fn function, void *userdata)
-{
-	return properties_query(properties, prefix, NULL, function, userdata);
-}
-
-int sea_properties_match(struct sea_properties *properties, const char *regex, sea_property_fn function, void *userdata)
-{
-	regex_t compiled;
-	int r = regcomp(&compiled, regex, REG_EXTENDED);
-
-	if (r)
-		return r == REG_ESPACE ? -ENOMEM : -EINVAL;
-	r = properties_query(properties, NULL, &compiled, function, userdata);
-	regfree(&compiled);
 	return r;
 }
