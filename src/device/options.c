@@ -191,7 +191,7 @@ int sea_options_new(struct sea_options **ret_options)
 	while (seai_option_table[n_items].name)
 		n_items++;
 	if (options)
-		options->items = calloc(n_items, sizeof(*options->items));
+		options->items = calloc(n_items + 1, sizeof(*options->items));
 	if (!options || !options->items || sea_properties_new(&options->properties) < 0) {
 		sea_options_free(options);
 		return -ENOMEM;
