@@ -228,7 +228,7 @@ TEST(names, "names have FairMQ's characters, and are taken apart into prefix and
 
 TEST(endpoints, "several addresses are taken one by one, each with its method")
 {
-	const char *cursor = "tcp://a:1, @tcp://b:2;+ipc://c;>ipc://@d";
+	const char *cursor = "tcp://a:1 , @tcp://b:2;+ipc://c;>ipc://@d ";
 	struct sea_endpoint endpoint;
 	char longest[600];
 
@@ -336,6 +336,8 @@ TEST(all_suboptions, "every key is a suboption, and numSockets makes equal sub-c
 	CHECK_OK(parse(&list, "name=other,numSockets=2,address=ipc://x", &warned, &error));
 	CHECK_EQ(warned.n, 1);
 	CHECK_STR_EQ(warned.last.key, "address");
+	CHECK_EQ(sea_channel_list_count(&list, "other"), 2);
+	CHECK_STR_EQ(sea_channel_list_find(&list, "other", 0)->address, "");
 	sea_channel_list_fini(&list);
 }
 

@@ -12,6 +12,14 @@
 
 #include "test.h"
 
+/* What whoever runs the tests may have set. */
+__attribute__((constructor)) static void forget_environment(void)
+{
+	unsetenv("SEALANE_SESSION");
+	unsetenv("SEALANE_SESSION_QUOTA");
+	unsetenv("FAIRMQ_SEVERITY");
+}
+
 static void warn(const struct sea_error *warning, void *userdata)
 {
 	(void)warning;
