@@ -263,15 +263,15 @@ int recording_writer_finish(struct recording_writer *writer)
 	/* Last of all: with it the file is whole. */
 	if (r == 0)
 		r = bytes_write(writer->fd, &trailer, sizeof(trailer), total - sizeof(trailer));
-	if (r < 0)
+	if (r < 0) {
 		(void)!ftruncate(writer->fd, (off_t)writer->n_bytes);
-	else if (close(writer->fd) < 0)
-		r = -errno;
-	if (r < 0)
 		return r;
-	writer->fd = -1;
+	}
 	writer->n_file_bytes = total;
-	return 0;
+	/* Some file systems tell only now that a disk is full. */
+	r = close(writer->fd) < 0 ? -errno : 0;
+	writer->fd = -1;
+	return r;
 }
 
 void recording_writer_fini(struct recording_writer *writer)
