@@ -80,7 +80,7 @@ int recording_read_bytes(struct recording *recording, uint64_t offset, void *dat
 /* As recording_read_bytes(), out of the window where it has them. The range lies in the file. */
 static int recording_look(struct recording *recording, uint64_t offset, void *data, size_t n_bytes)
 {
-	if (n_bytes > WINDOW_N_BYTES)
+	if (n_bytes == 0 || n_bytes > WINDOW_N_BYTES)
 		return recording_read_bytes(recording, offset, data, n_bytes);
 	if (offset < recording->window_offset || offset - recording->window_offset > recording->window_n_bytes ||
 	    n_bytes > recording->window_n_bytes - (offset - recording->window_offset)) {

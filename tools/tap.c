@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <sealane/sealane.h>
@@ -21,6 +22,8 @@
 /* 100 % in units of the accumulator: six places behind the point. */
 #define WHOLE UINT64_C(100000000)
 #define SIDE_MAX_DEFAULT 16
+/* How often it is tried again what found no way to the side, while nothing else comes. */
+#define SIDE_LOOK_NS (5 * MS_NS)
 /* How long the end waits for what the receivers have not taken yet. */
 #define END_WAIT_NS (2 * SECOND_NS)
 
@@ -43,7 +46,7 @@ static const struct option_spec specs[] = {
 	{ OPT_SIDE, 0, "side", "ADDRESS", "where a share of them goes as well (default: binds)" },
 	{ OPT_PERCENT, 'p', "percent", "P", "how large a share, up to six places behind the point (default: 1)" },
 	{ OPT_SIDE_MAX, 0, "side-max", "N",
-	  "most messages that wait on the side; further ones are dropped there (default: 16)" },
+	  "most messages that wait for readers there; further ones are dropped (default: 16)" },
 	{ OPT_SIDE_PATTERN, 0, "side-pattern", "PATTERN", "push or pair (default: push)" },
 	{ OPT_COUNT, 'n', "count", "N", "end after N messages" },
 	{ OPT_SESSION, 's', "session", "NAME", "the session to join (default: $SEALANE_SESSION, else \"default\")" },
@@ -76,6 +79,8 @@ struct tap {
 	struct terminal_progress progress;
 	uint64_t share, accumulator; /* of WHOLE */
 	uint64_t side_max, n_messages_max;
+	struct sea_message **waiting; /* for the side, side_max places */
+	uint64_t first_waiting, n_waiting;
 	uint64_t n_messages, n_side, n_dropped, n_lost;
 	int64_t start_ns, end_ns;
 };
@@ -83,6 +88,7 @@ struct tap {
 static void tap_fini(struct tap *tap)
 {
 	terminal_progress_fini(&tap->progress);
+	free(tap->waiting);
 	endpoint_channels_close(tap->channels, N_CHANNELS);
 	sea_session_close(tap->session);
 }
@@ -97,19 +103,48 @@ static bool tap_chooses(struct tap *tap)
 	return true;
 }
 
-static void side_send(struct tap *tap, struct sea_message *message)
+static void side_drop(struct tap *tap)
 {
-	struct sea_channel_stats stats;
-	int r = sea_channel_get_stats(tap->channels[CHANNEL_SIDE], &stats);
+	sea_message_unref(tap->waiting[tap->first_waiting]);
+	tap->n_dropped++;
+}
 
-	if (r == 0 && stats.n_queued_out >= tap->side_max)
-		r = -EAGAIN;
-	if (r == 0)
-		r = sea_channel_send(tap->channels[CHANNEL_SIDE], &message, 0);
-	/* No room, nobody there, or a reader that cannot take it: all the same here. */
-	tap->n_side += r == 0;
-	tap->n_dropped += r < 0;
-	sea_message_unref(message);
+/*
+ * Sends to the side what can be sent now. A reader that is new has to get to know the producer first, so the first messages wait a
+ * little; without any reader nothing is kept.
+ */
+static void side_send(struct tap *tap, uint64_t n_readers)
+{
+	while (tap->n_waiting > 0) {
+		int r = n_readers ? sea_channel_send(tap->channels[CHANNEL_SIDE], &tap->waiting[tap->first_waiting], 0)
+		                  : -EPIPE;
+
+		if (endpoint_is_again(r))
+			return;
+		if (r == 0)
+			tap->n_side++;
+		else
+			side_drop(tap);
+		tap->first_waiting = (tap->first_waiting + 1) % tap->side_max;
+		tap->n_waiting--;
+	}
+}
+
+/* Looks after the side; takes a message for it, or NULL. Never waits. */
+static void side_look(struct tap *tap, struct sea_message *message)
+{
+	struct sea_channel_stats stats = { 0 };
+
+	if (!message && tap->n_waiting == 0)
+		return;
+	(void)sea_channel_get_stats(tap->channels[CHANNEL_SIDE], &stats);
+	if (message && (stats.n_links == 0 || stats.n_queued_out + tap->n_waiting >= tap->side_max)) {
+		sea_message_unref(message);
+		tap->n_dropped++;
+	} else if (message) {
+		tap->waiting[(tap->first_waiting + tap->n_waiting++) % tap->side_max] = message;
+	}
+	side_send(tap, stats.n_links);
 }
 
 static void progress_show(struct tap *tap)
@@ -153,9 +188,11 @@ static int tap_run(struct tap *tap)
 {
 	while (!endpoint_stop_signal && tap->n_messages < tap->n_messages_max) {
 		struct sea_message *message, *shown = NULL;
-		int r = sea_channel_receive(tap->channels[CHANNEL_FROM], &message, ENDPOINT_LOOK_NS);
+		int r = sea_channel_receive(tap->channels[CHANNEL_FROM], &message,
+		                            tap->n_waiting ? SIDE_LOOK_NS : ENDPOINT_LOOK_NS);
 
 		if (endpoint_is_again(r)) {
+			side_look(tap, NULL);
 			progress_show(tap);
 			continue;
 		}
@@ -169,8 +206,7 @@ static int tap_run(struct tap *tap)
 		r = main_send(tap, message);
 		if (r == 0)
 			tap->n_messages++;
-		if (shown)
-			side_send(tap, shown);
+		side_look(tap, shown);
 		if (r < 0)
 			return r;
 		progress_show(tap);
@@ -186,6 +222,12 @@ static void tap_end(struct tap *tap)
 	while (endpoint_is_again(sea_channel_flush(tap->channels[CHANNEL_TO], ENDPOINT_LOOK_NS)) &&
 	       endpoint_now_ns() < until_ns)
 		;
+	side_look(tap, NULL);
+	while (tap->n_waiting > 0) {
+		side_drop(tap);
+		tap->first_waiting = (tap->first_waiting + 1) % tap->side_max;
+		tap->n_waiting--;
+	}
 }
 
 static void report(const struct tap *tap, bool json)
@@ -295,6 +337,11 @@ int tap_main(int argc, char **argv)
 	if (options.exit_code != COMMAND_OK)
 		return options.exit_code;
 
+	tap.waiting = calloc(tap.side_max, sizeof(*tap.waiting));
+	if (!tap.waiting) {
+		terminal_error("tap", "no memory for %llu messages", (unsigned long long)tap.side_max);
+		return COMMAND_FAILED;
+	}
 	if (endpoint_catch_signals("tap") < 0 ||
 	    tap_open(&tap, addresses, session, &shm, side_pattern ? side_pattern->pattern : SEA_PUSH) < 0)
 		return COMMAND_FAILED;
