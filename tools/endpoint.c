@@ -15,9 +15,8 @@
 #define N_CHANNELS_MAX 4
 
 static const struct endpoint_pattern patterns[] = {
-	{ "push", SEA_PUSH, true, false },
-	{ "pull", SEA_PULL, false, true },
-	{ "pair", SEA_PAIR, true, true },
+	{ "push", SEA_PUSH, true, false }, { "pull", SEA_PULL, false, true }, { "pair", SEA_PAIR, true, true },
+	{ "pub", SEA_PUB, true, false },   { "sub", SEA_SUB, false, true },
 };
 
 #define N_PATTERNS (sizeof(patterns) / sizeof(patterns[0]))
@@ -84,19 +83,31 @@ const char *endpoint_session_name(const struct sea_session_options *options)
 	return name && *name ? name : "default";
 }
 
+bool endpoint_is_remote(const char *address)
+{
+	address += strspn(address, "@+>") ? 1 : 0;
+	return strncmp(address, "tcp://", 6) == 0;
+}
+
 int endpoint_channel_open(struct sea_channel **ret_channel, struct sea_session *session, const char *command,
                           enum sea_pattern pattern, const char *address, bool binds,
                           const struct sea_channel_options *options)
 {
+	struct sea_channel_options of_this = options ? *options : (struct sea_channel_options){ 0 };
 	struct sea_channel *channel;
 	int r;
 
+	if (endpoint_is_remote(address)) {
+		of_this.transport = SEA_TRANSPORT_ZEROMQ;
+		/* What went over a network does not come back. */
+		of_this.orphans = SEA_ORPHANS_DROP;
+	}
 	if (address[0] == '@')
 		binds = true;
 	else if (address[0] == '+' || address[0] == '>')
 		binds = false;
 	address += strspn(address, "@+>") ? 1 : 0;
-	r = sea_channel_new(&channel, session, pattern, options);
+	r = sea_channel_new(&channel, session, pattern, &of_this);
 	if (r < 0) {
 		terminal_error(command, "cannot make a channel: %s", sea_error_text(r));
 		return r;

@@ -42,6 +42,9 @@ int endpoint_session_open(struct sea_session **ret_session, const char *command,
 /* The name of the session that was opened with these options. */
 const char *endpoint_session_name(const struct sea_session_options *options);
 
+/* Whether an address is a host's, for libzmq; all others are names in the session. */
+bool endpoint_is_remote(const char *address);
+
 /* Makes a channel, binds or connects it, or says why not; signals interrupt its waiting calls from here on. 0 or -errno. */
 int endpoint_channel_open(struct sea_channel **ret_channel, struct sea_session *session, const char *command,
                           enum sea_pattern pattern, const char *address, bool binds,

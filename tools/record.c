@@ -25,12 +25,14 @@
 
 /* Taken from the channel at once: their pieces go to the file in one call. */
 #define N_AT_ONCE 64
+#define N_PREFIXES_MAX 16u
 #define SECONDS_MAX (UINT64_C(100) * 365 * 86400)
 
 enum {
 	OPT_FROM = 1,
 	OPT_OUT,
 	OPT_PATTERN,
+	OPT_SUBSCRIBE,
 	OPT_COUNT,
 	OPT_SIZE,
 	OPT_SECONDS,
@@ -44,7 +46,9 @@ enum {
 static const struct option_spec specs[] = {
 	{ OPT_FROM, 'f', "from", "ADDRESS", "the channel; @ADDRESS binds, +ADDRESS connects (default: connects)" },
 	{ OPT_OUT, 'o', "out", "FILE", "the file to write" },
-	{ OPT_PATTERN, 0, "pattern", "PATTERN", "pull or pair (default: pull)" },
+	{ OPT_PATTERN, 0, "pattern", "PATTERN", "pull, pair or sub (default: pull)" },
+	{ OPT_SUBSCRIBE, 0, "subscribe", "PREFIX",
+	  "with sub: what begins with PREFIX; several are allowed (default: everything)" },
 	{ OPT_COUNT, 'n', "count", "N", "end after N messages" },
 	{ OPT_SIZE, 0, "size", "BYTES", "end with the message that makes BYTES of payload" },
 	{ OPT_SECONDS, 0, "seconds", "S", "end after S seconds" },
@@ -78,6 +82,8 @@ struct recorder {
 	struct recording_writer writer;
 	struct terminal_progress progress;
 	const char *address, *path;
+	const char *prefixes[N_PREFIXES_MAX];
+	size_t n_prefixes;
 	uint64_t n_messages_max, n_bytes_max; /* UINT64_MAX: no limit */
 	uint64_t n_malformed;
 	int64_t start_ns, end_ns, deadline_ns;
@@ -221,6 +227,29 @@ static void report(const struct recorder *recorder, bool is_whole, bool json)
 	       terminal_size(file, writer->n_file_bytes), is_whole ? "" : ", without an index");
 }
 
+static int prefix_add(struct recorder *recorder, struct options *options)
+{
+	if (recorder->n_prefixes == N_PREFIXES_MAX)
+		return options_wrong(options, "--subscribe: no more than %u", N_PREFIXES_MAX);
+	if (strlen(options->value) > SEA_TOPIC_N_BYTES_MAX)
+		return options_wrong(options, "--subscribe: '%s' is longer than %d bytes", options->value,
+		                     SEA_TOPIC_N_BYTES_MAX);
+	recorder->prefixes[recorder->n_prefixes++] = options->value;
+	return 0;
+}
+
+/* To everything, or what was asked for. 0 or -errno, said. */
+static int subscribe(const struct recorder *recorder)
+{
+	int r = recorder->n_prefixes ? 0 : sea_channel_subscribe(recorder->channel, NULL, 0);
+
+	for (size_t i = 0; i < recorder->n_prefixes && r == 0; i++)
+		r = sea_channel_subscribe(recorder->channel, recorder->prefixes[i], strlen(recorder->prefixes[i]));
+	if (r < 0)
+		terminal_error("record", "subscribing at %s: %s", recorder->address, sea_error_text(r));
+	return r;
+}
+
 static int seconds_parse(struct options *options, int64_t *ret_ns)
 {
 	uint64_t seconds;
@@ -254,6 +283,7 @@ int record_main(int argc, char **argv)
 			pattern = endpoint_pattern_find(&options, false);
 			r = pattern ? 0 : -1;
 			break;
+		case OPT_SUBSCRIBE: r = prefix_add(&recorder, &options); break;
 		case OPT_COUNT: r = options_number(&options, 1, UINT64_MAX, &recorder.n_messages_max); break;
 		case OPT_SIZE: r = options_size(&options, 1, UINT64_MAX, &recorder.n_bytes_max); break;
 		case OPT_SECONDS: r = seconds_parse(&options, &limit_ns); break;
@@ -271,6 +301,8 @@ int record_main(int argc, char **argv)
 		options_wrong(&options, "unexpected argument '%s'", argv[options.first]);
 	else if (!recorder.address || !recorder.path)
 		options_wrong(&options, "%s is missing", recorder.address ? "--out FILE" : "--from ADDRESS");
+	else if (recorder.n_prefixes && (!pattern || pattern->pattern != SEA_SUB))
+		options_wrong(&options, "--subscribe is for --pattern sub");
 	else if (session && !options_is_session(session))
 		options_wrong(&options, "--session: '%s' is not a session's name", session);
 	if (options.exit_code != COMMAND_OK)
@@ -285,7 +317,8 @@ int record_main(int argc, char **argv)
 	                       has_checksums, replaces) < 0)
 		return COMMAND_FAILED;
 	if (endpoint_channel_open(&recorder.channel, recorder.session, "record", pattern ? pattern->pattern : SEA_PULL,
-	                          recorder.address, false, NULL) < 0) {
+	                          recorder.address, false, NULL) < 0 ||
+	    (pattern && pattern->pattern == SEA_SUB && subscribe(&recorder) < 0)) {
 		(void)unlink(recorder.path);
 		return COMMAND_FAILED;
 	}

@@ -51,7 +51,7 @@ static const struct option_spec specs[] = {
 	{ OPT_LOOP, 0, "loop", "N", "send it N times, 0 for ever (default: 1)" },
 	{ OPT_FROM_MESSAGE, 0, "from-message", "A", "the first to send, counted from 0 (default: 0)" },
 	{ OPT_TO_MESSAGE, 0, "to-message", "B", "the last to send (default: the last)" },
-	{ OPT_PATTERN, 0, "pattern", "PATTERN", "push or pair (default: push)" },
+	{ OPT_PATTERN, 0, "pattern", "PATTERN", "push, pair or pub (default: push)" },
 	{ OPT_PEERS, 0, "peers", "N", "begin when N receivers are connected (default: 1)" },
 	{ OPT_MAP, 0, "map", NULL, "fail where the file cannot be mapped, or a receiver does not trust files" },
 	{ OPT_COPY, 0, "copy", NULL, "copy into sealed memory" },
@@ -92,8 +92,10 @@ struct replay {
 	enum replay_mode mode;
 	double speed; /* 0: as fast as it goes */
 	uint64_t n_loops, first, last, n_peers, linger_s;
+	enum sea_pattern pattern;
 	bool has_range, quiet;
 	uint64_t n_sent, n_bytes, n_again, n_bytes_total;
+	uint64_t n_missed; /* by subscribers */
 	int64_t start_ns, end_ns, latest_ns;
 };
 
@@ -163,7 +165,8 @@ static int message_send(struct replay *replay, struct sea_message *message)
 	int r;
 
 	for (;;) {
-		r = sea_channel_send(replay->channel, &message, ENDPOINT_LOOK_NS);
+		/* A publisher that waits drops when its time is over. */
+		r = sea_channel_send(replay->channel, &message, replay->pattern == SEA_PUB ? -1 : ENDPOINT_LOOK_NS);
 		if (r == 0)
 			return 0;
 		if (endpoint_stop_signal) {
@@ -368,11 +371,11 @@ static void report(const struct replay *replay, bool json)
 
 	if (json) {
 		TOOL_AUTO_JSON json_t *object = json_pack(
-			"{s:s, s:I, s:I, s:f, s:I, s:I, s:I, s:f}", "command", "replay", "messages",
+			"{s:s, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:f}", "command", "replay", "messages",
 			(json_int_t)replay->n_sent, "bytes", (json_int_t)replay->n_bytes, "seconds",
 			(double)duration_ns / 1e9, "mapped", (json_int_t)source->n_mapped, "copied",
-			(json_int_t)source->n_copied, "sent_again", (json_int_t)replay->n_again, "latest_us",
-			(double)replay->latest_ns / 1e3);
+			(json_int_t)source->n_copied, "sent_again", (json_int_t)replay->n_again, "missed",
+			(json_int_t)replay->n_missed, "latest_us", (double)replay->latest_ns / 1e3);
 
 		if (object && json_dumpf(object, stdout, JSON_COMPACT) == 0)
 			putchar('\n');
@@ -392,6 +395,8 @@ static void report(const struct replay *replay, bool json)
 		       (unsigned long long)source->n_mapped, (unsigned long long)source->n_copied, source->why);
 	if (replay->speed > 0)
 		printf("the latest message was %s late\n", terminal_duration(late, replay->latest_ns));
+	if (replay->n_missed)
+		printf("subscribers missed %llu messages\n", (unsigned long long)replay->n_missed);
 	if (replay->n_again)
 		printf("%llu messages were sent again, which a receiver that is gone had not released\n",
 		       (unsigned long long)replay->n_again);
@@ -421,22 +426,29 @@ static int range_check(struct replay *replay)
 }
 
 /* Opens everything and sends. What the program exits with. */
-static int replay_run(struct replay *replay, const char *session, const struct sea_shm_options *shm,
-                      enum sea_pattern pattern, bool checks)
+static int replay_run(struct replay *replay, const char *session, const struct sea_shm_options *shm, bool checks)
 {
 	struct sea_session_options session_options = { .process_name = "sealane-replay" };
-	struct sea_channel_options channel_options = { .orphans = SEA_ORPHANS_KEEP };
+	struct sea_channel_options channel_options = { 0 };
+	struct sea_channel_stats stats = { 0 };
 	int r;
 
 	if (endpoint_session_open(&replay->session, "replay", session, &session_options, shm) < 0)
 		return COMMAND_FAILED;
+	if (replay->pattern == SEA_PUB)
+		channel_options.slow = SEA_SLOW_WAIT;
+	else
+		channel_options.orphans = SEA_ORPHANS_KEEP;
+	/* A publisher is not told who does not map files, and a network copies anyway. */
+	if (replay->mode == REPLAY_AUTO && (replay->pattern == SEA_PUB || endpoint_is_remote(replay->address)))
+		replay->mode = REPLAY_COPY;
 	r = replay_source_init(&replay->source, replay->session, &replay->recording, replay->mode);
 	replay->source.checks = checks;
 	if (r < 0) {
 		terminal_error("replay", "%s: %s", replay->recording.name, replay->source.why);
 		return COMMAND_FAILED;
 	}
-	if (endpoint_channel_open(&replay->channel, replay->session, "replay", pattern, replay->address, true,
+	if (endpoint_channel_open(&replay->channel, replay->session, "replay", replay->pattern, replay->address, true,
 	                          &channel_options) < 0)
 		return COMMAND_FAILED;
 	r = peers_wait(replay);
@@ -449,6 +461,8 @@ static int replay_run(struct replay *replay, const char *session, const struct s
 	if (r == 0)
 		r = flush(replay);
 	replay->end_ns = endpoint_now_ns();
+	(void)sea_channel_get_stats(replay->channel, &stats);
+	replay->n_missed = stats.n_missed;
 	terminal_progress_fini(&replay->progress);
 	if (endpoint_stop_signal) {
 		terminal_error("replay", "interrupted after %llu messages", (unsigned long long)replay->n_sent);
@@ -479,6 +493,7 @@ int replay_main(int argc, char **argv)
 	TOOL_CLEANUP(replay_fini)
 	struct replay replay = {
 		.recording = { .fd = -1 },
+		.pattern = SEA_PUSH,
 		.speed = 1,
 		.n_loops = 1,
 		.last = UINT64_MAX,
@@ -507,6 +522,7 @@ int replay_main(int argc, char **argv)
 		case OPT_PATTERN:
 			pattern = endpoint_pattern_find(&options, true);
 			r = pattern ? 0 : -1;
+			replay.pattern = pattern ? pattern->pattern : SEA_PUSH;
 			break;
 		case OPT_PEERS: r = options_number(&options, 0, 65536, &replay.n_peers); break;
 		case OPT_MAP: replay.mode = REPLAY_MAP; break;
@@ -544,7 +560,7 @@ int replay_main(int argc, char **argv)
 		return replay_verify(&replay.recording, json, replay.quiet);
 	r = range_check(&replay);
 	if (r == COMMAND_OK && replay.recording.n_messages)
-		r = replay_run(&replay, session, &shm, pattern ? pattern->pattern : SEA_PUSH, checks);
+		r = replay_run(&replay, session, &shm, checks);
 	if ((r == COMMAND_OK || replay.n_sent) && (!replay.quiet || json))
 		report(&replay, json);
 	return r;

@@ -47,7 +47,7 @@ static const struct option_spec specs[] = {
 	{ OPT_PERCENT, 'p', "percent", "P", "how large a share, up to six places behind the point (default: 1)" },
 	{ OPT_SIDE_MAX, 0, "side-max", "N",
 	  "most messages that wait for readers there; further ones are dropped (default: 16)" },
-	{ OPT_SIDE_PATTERN, 0, "side-pattern", "PATTERN", "push or pair (default: push)" },
+	{ OPT_SIDE_PATTERN, 0, "side-pattern", "PATTERN", "push, pair or pub (default: push)" },
 	{ OPT_COUNT, 'n', "count", "N", "end after N messages" },
 	{ OPT_SESSION, 's', "session", "NAME", "the session to join (default: $SEALANE_SESSION, else \"default\")" },
 	{ OPT_JSON, 0, "json", NULL, "the summary as one JSON object" },
@@ -217,6 +217,7 @@ static int tap_run(struct tap *tap)
 /* What is still on its way gets a little time; the side does not. */
 static void tap_end(struct tap *tap)
 {
+	struct sea_channel_stats stats = { 0 };
 	int64_t until_ns = endpoint_now_ns() + END_WAIT_NS;
 
 	while (endpoint_is_again(sea_channel_flush(tap->channels[CHANNEL_TO], ENDPOINT_LOOK_NS)) &&
@@ -228,6 +229,9 @@ static void tap_end(struct tap *tap)
 		tap->first_waiting = (tap->first_waiting + 1) % tap->side_max;
 		tap->n_waiting--;
 	}
+	/* A publisher has dropped by itself. */
+	(void)sea_channel_get_stats(tap->channels[CHANNEL_SIDE], &stats);
+	tap->n_dropped += stats.n_missed;
 }
 
 static void report(const struct tap *tap, bool json)

@@ -433,6 +433,85 @@ TEST(receiver,
 	receiver_killed(true, false);
 }
 
+TEST(topics,
+     "a subscriber records what it subscribed to, and a publisher replays it to all subscribers, none of whom misses anything")
+{
+	char path[TOOL_PATH_N_BYTES];
+	struct tool tool;
+	struct rig rig, rigs[2];
+	uint64_t number = 0;
+
+	tool = TOOL_START("record", "--from", "d", "--pattern", "sub", "--out", tool_path(path, "r"), "--count", "50",
+	                  "--subscribe", "\x01", "--subscribe", "\x03", "--json");
+	rig = rig_bind(SEA_PUB, "d", NULL);
+	CHECK_OK(sea_channel_wait_peers(rig.channel, 1, rig_patience()));
+	for (unsigned i = 0; i < 100; i++)
+		CHECK_OK(rig_send(&rig, i % 4 + 256 * i, 5000, rig_patience()));
+	tool_expect(&tool, 0);
+	CHECK_EQ(tool_number(&tool, "messages"), 50);
+	rig_close(&rig);
+	tool = TOOL_START("replay", path, "--to", "e", "--pattern", "pub", "--peers", "2", "--speed", "max", "--json");
+	for (unsigned i = 0; i < 2; i++) {
+		rigs[i] = rig_connect(SEA_SUB, "e", NULL);
+		CHECK_OK(sea_channel_subscribe(rigs[i].channel, i ? "\x01" : "", i));
+	}
+	for (unsigned i = 1; i < 100; i += 2) {
+		CHECK_OK(rig_receive(&rigs[0], &number, rig_patience()));
+		CHECK_EQ(number, i % 4 + 256 * i);
+		if (i % 4 != 1)
+			continue;
+		CHECK_OK(rig_receive(&rigs[1], &number, rig_patience()));
+		CHECK_EQ(number, i % 4 + 256 * i);
+	}
+	tool_expect(&tool, 0);
+	CHECK_EQ(tool_number(&tool, "messages"), 50);
+	CHECK_EQ(tool_number(&tool, "missed"), 0);
+	for (unsigned i = 0; i < 2; i++)
+		rig_close(&rigs[i]);
+}
+
+/* An end at a port of this machine's own; connects nowhere else. */
+static struct rig rig_bind_tcp(enum sea_pattern pattern, char *address, size_t n_bytes)
+{
+	struct sea_channel_options options = { .transport = SEA_TRANSPORT_ZEROMQ };
+	struct rig rig;
+	int r;
+
+	CHECK_OK(sea_session_open(&rig.session, NULL));
+	r = sea_channel_new(&rig.channel, rig.session, pattern, &options);
+	if (r == -ENOTSUP) {
+		sea_session_close(rig.session);
+		SKIP("there is no libzmq here");
+	}
+	CHECK_OK(r);
+	CHECK_OK(sea_channel_bind(rig.channel, "tcp://127.0.0.1:*"));
+	address[0] = '+';
+	CHECK_OK(sea_channel_get_address(rig.channel, address + 1, n_bytes - 1));
+	return rig;
+}
+
+TEST(network, "what comes over a network is recorded, and replayed over one")
+{
+	char path[TOOL_PATH_N_BYTES], address[256];
+	struct rig rig = rig_bind_tcp(SEA_PUSH, address, sizeof(address));
+	struct tool tool = TOOL_START("record", "--from", address, "--out", tool_path(path, "r"), "--count", "20",
+	                              "--json");
+	uint64_t number = 0;
+
+	for (unsigned i = 0; i < 20; i++)
+		CHECK_OK(rig_send(&rig, i, 100000, rig_patience()));
+	tool_expect(&tool, 0);
+	rig_close(&rig);
+	rig = rig_bind_tcp(SEA_PULL, address, sizeof(address));
+	tool = TOOL_START("replay", path, "--to", address, "--speed", "max", "--json");
+	for (unsigned i = 0; i < 20; i++) {
+		CHECK_OK(rig_receive(&rig, &number, rig_patience()));
+		CHECK_EQ(number, i);
+	}
+	replay_expect(&tool, 20, false);
+	rig_close(&rig);
+}
+
 TEST(usage, "what cannot be is refused with 2 before anything is opened, and a replay that waits can be told to end")
 {
 	char path[TOOL_PATH_N_BYTES];
