@@ -477,6 +477,9 @@ static struct rig rig_bind_tcp(enum sea_pattern pattern, char *address, size_t n
 	struct rig rig;
 	int r;
 
+#ifdef __SANITIZE_THREAD__
+	SKIP("libzmq is not instrumented: ThreadSanitizer sees none of its locks");
+#endif
 	CHECK_OK(sea_session_open(&rig.session, NULL));
 	r = sea_channel_new(&rig.channel, rig.session, pattern, &options);
 	if (r == -ENOTSUP) {

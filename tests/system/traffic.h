@@ -22,7 +22,7 @@ static inline size_t traffic_size(uint64_t number, size_t part)
 
 static inline size_t traffic_n_parts(uint64_t number)
 {
-	static const size_t n_parts[] = { 1, 1, 1, 1, 2, 3, 0, 7, 100 };
+	static const size_t n_parts[] = { 1, 1, 1, 1, 2, 3, 0, 7, 30 };
 
 	return n_parts[number % (sizeof(n_parts) / sizeof(n_parts[0]))];
 }
