@@ -14,6 +14,13 @@
  *                  [--self-destruct] [--json | --prometheus | --influx]
  *   sealane top    [--session NAME] [--runtime-dir DIR] [--timeout MS] [--self-destruct]
  *   sealane keep   --region NAME=SIZE | --heap NAME=SIZE ... [--pages KIND] [--mlock] [--session NAME] [--runtime-dir DIR] [--json]
+ *   sealane record --from ADDRESS --out FILE [--pattern pull|pair] [--count N] [--size BYTES] [--seconds S] [--no-checksum]
+ *                  [--force] [--session NAME] [--json] [--quiet]
+ *   sealane replay FILE --to ADDRESS [--speed X|max] [--loop N] [--from-message A] [--to-message B] [--pattern push|pair]
+ *                  [--peers N] [--map | --copy] [--check] [--linger S] [--session NAME] [--json] [--quiet]
+ *   sealane replay FILE --info | --verify [--json]
+ *   sealane tap    --from ADDRESS --to ADDRESS --side ADDRESS [--percent P] [--side-max N] [--side-pattern push|pair] [--count N]
+ *                  [--session NAME] [--json] [--quiet]
  *   sealane help [NAME], sealane --help, sealane --version
  *
  * Common to all: --help; sizes are a number with an optional K, M, G, T (powers of 1024,
@@ -40,5 +47,8 @@ int doctor_main(int argc, char **argv);
 int monitor_main(int argc, char **argv);
 int top_main(int argc, char **argv);
 int keep_main(int argc, char **argv);
+int record_main(int argc, char **argv);
+int replay_main(int argc, char **argv);
+int tap_main(int argc, char **argv);
 
 #endif

@@ -30,6 +30,9 @@ static const struct command commands[] = {
 	{ "monitor", "watch a session: processes, memory, queues, who holds what", monitor_main },
 	{ "top", "the same, full screen", top_main },
 	{ "keep", "keep memory across the restarts of devices", keep_main },
+	{ "record", "write the traffic of a channel to a file", record_main },
+	{ "replay", "send a recording again, with its timing", replay_main },
+	{ "tap", "forward a channel, and show a share of it on another", tap_main },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

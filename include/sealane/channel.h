@@ -168,6 +168,7 @@ int sea_channel_wait_peers(struct sea_channel *channel, unsigned n_peers, int64_
  * @param timeout_ns how long to wait for a receiver with room; 0 not at all, -1 for ever
  * @return 0; -EAGAIN no room (timeout 0); -ETIMEDOUT; -EINTR; -EINVAL not a message, or a pull channel;
  *         -EPROTO a replier has no request to answer; -EPIPE its requester is gone: the next request may be received;
+ *         -EACCES it lies in a region that is a plain file, and the receiver whose turn it is does not trust files;
  *         -ECANCELED; -EDEADLK waiting in a callback; -EPERM in a forked child. Since 0.1.
  */
 int sea_channel_send(struct sea_channel *channel, struct sea_message **message, int64_t timeout_ns);

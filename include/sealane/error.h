@@ -14,7 +14,7 @@
  *   -ENFILE        the machine has no free file descriptor
  *   -ENOSPC        the runtime directory's file system is full
  *   -EADDRINUSE    another live process is bound to that address
- *   -EACCES        the runtime directory or a peer belongs to another user or group
+ *   -EACCES        the runtime directory or a peer belongs to another user or group; a receiver does not trust files
  *   -ENOTSUP       this kernel, machine or configuration cannot do that
  *   -EBADMSG       bytes from a peer are malformed; they were refused
  *   -ENOENT        not there (yet): no such address, file, or arena

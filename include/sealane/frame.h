@@ -85,6 +85,16 @@ int sea_frame_shrink_last(struct sea_frame *frame, size_t n_bytes);
  */
 int sea_frame_add_part_of(struct sea_frame *frame, struct sea_message *message, size_t index);
 
+/**
+ * As sea_frame_add_part_of(), of some bytes of a part only: what lies in one block that way, however many pieces it is cut into, is
+ * passed on as one block.
+ * @param offset of the first byte within the part
+ * @param n_bytes offset and n_bytes together at most the part's size
+ * @return as sea_frame_add_part_of(); -EINVAL also for bytes outside the part. Since 0.3.
+ */
+int sea_frame_add_piece_of(struct sea_frame *frame, struct sea_message *message, size_t index, size_t offset,
+                           size_t n_bytes);
+
 /** Adds all parts of another message, in order. @return index of the first; errors as of sea_frame_add_part_of(). Since 0.1. */
 int sea_frame_add_message(struct sea_frame *frame, struct sea_message *message);
 

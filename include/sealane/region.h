@@ -48,6 +48,8 @@ typedef void (*sea_region_release_one_fn)(void *data, size_t n_bytes, uint64_t h
 #define SEA_REGION_KEEP_FILE (1u << 8)
 /** Fill the region with zeros, whatever its file or keeper has; new memory is zero anyway. */
 #define SEA_REGION_ZERO (1u << 9)
+/** With path: the file is there, is only read, and is left as it is. Nobody can write such a region, its owner included. Since 0.3. */
+#define SEA_REGION_READ_ONLY (1u << 10)
 
 /** How to make a region. Unset members must be zero. */
 struct sea_region_options {
@@ -74,8 +76,9 @@ struct sea_region_options {
 	/**
 	 * A file whose pages are the region's: on hugetlbfs, or of any file system that can map for writing; made if it is not there, of the region's size
 	 * if it is, and removed at close unless SEA_REGION_KEEP_FILE. A folder (with a slash at its end): a file of the region's name in it. Such a
-	 * region is shared. Who cuts the file kills those who read it, so receivers map it only if their session trusts files
-	 * (SEA_SESSION_TRUST_FILES). NULL: none.
+	 * region is shared. Who cuts the file kills those who read it, so messages of it are sent only to receivers whose session trusts files
+	 * (SEA_SESSION_TRUST_FILES; else -EACCES). NULL: none.
+	 * With SEA_REGION_READ_ONLY its pages come when somebody looks at them, not when the region is made, and are no memory of this process.
 	 */
 	const char *path;
 	/** The name of memory that a keeper has (sea_session_keep()), which becomes the region, warm and with what is in it. n_bytes must be its size, or 0. Such a region is shared. NULL: none. */
@@ -108,7 +111,7 @@ struct sea_region_stats {
  * @param ret_region receives the region; the caller closes it, or the session does at its close, without waiting
  * @return 0; -EINVAL an option out of its range, or no size; -ENOMEM; -EPERM it may not be locked, or a forked child; -ENOTSUP
  *         these pages or this node do not exist here, or a sealed region of a file or of kept memory was asked for; -EMFILE, -ENFILE; of a file
- *         what opening and sizing it gives, -EBADMSG it is not a plain file of that size; of kept memory -ENOENT nobody keeps
+ *         what opening and sizing it gives, -EBADMSG it is not a plain file of that size (with SEA_REGION_READ_ONLY: of that size exactly); of kept memory -ENOENT nobody keeps
  *         that name, -EBUSY another process has it, -EINVAL another size, -ETIMEDOUT, -EINTR. Any thread. Since 0.2.
  */
 int sea_region_new(struct sea_region **ret_region, struct sea_session *session,

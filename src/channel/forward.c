@@ -40,6 +40,12 @@ static void forward_cleanup(struct forward *forward)
 	}
 }
 
+/* Whether the memory is a user's file, which a peer that does not trust files would refuse, and the message with it. */
+static bool prepare_is_file(const struct seai_ref *ref)
+{
+	return (ref->attached ? ref->attached->flags : ref->block->arena->head->flags) & SEAI_ARENA_FILE;
+}
+
 static int prepare_ref(struct seai_link *link, const struct seai_ref *ref, uint64_t own_id)
 {
 	uint64_t owner_id = ref->attached ? ref->attached->owner_id : own_id;
@@ -51,6 +57,8 @@ static int prepare_ref(struct seai_link *link, const struct seai_ref *ref, uint6
 		unsigned n_fds = ref->attached ? seai_attached_get_fds(ref->attached, fds)
 		                               : seai_arena_get_fds(ref->block->arena, fds);
 
+		if (!link->conn->trusts_files && link->conn->peer_id != owner_id && prepare_is_file(ref))
+			return -EACCES;
 		if (!ref->attached)
 			ref->block->arena->announced = true;
 		r = seai_attachment_provide(link->conn, owner_id, ref->arena_id, fds, n_fds);

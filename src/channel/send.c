@@ -246,8 +246,8 @@ size_t seai_send_try(struct sea_channel *channel, struct sea_message **messages,
 		if (r == -EPIPE)
 			/* The service thread has buried the peer and will tell us. */
 			atomic_store_explicit(&link->state, SEAI_LINK_DEAD, memory_order_release);
-		/* Too large for the rings: no waiting would help. */
-		if (SEAI_UNLIKELY(r == -E2BIG || r == -EBUSY)) {
+		/* Too large for the rings, or of a file that the peer does not trust: no waiting would help. */
+		if (SEAI_UNLIKELY(r == -E2BIG || r == -EBUSY || r == -EACCES)) {
 			*ret_error = r;
 			break;
 		}

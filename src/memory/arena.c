@@ -123,6 +123,7 @@ static int arena_lay_out(struct seai_arena *arena, uint64_t n_data_bytes, enum s
 	arena->is_odd = arena->immutable || kind == SEAI_ARENA_REGION;
 	arena->shared = arena->heap->protection == SEA_PROTECTION_SHARED && !arena->immutable;
 	arena->is_given = arena->heap->given_fd >= 0;
+	arena->is_read_only = arena->is_given && arena->heap->is_read_only;
 	return arena->n_bytes > (uint64_t)INT64_MAX / 2 ? -ENOMEM : 0;
 }
 
@@ -186,7 +187,7 @@ static void arena_write_head(struct seai_arena *arena)
 	head->data_offset = arena->data_offset;
 	head->n_blocks_max = arena->n_blocks_max;
 	head->flags = (arena->immutable ? SEAI_ARENA_IMMUTABLE : 0) | (arena->shared ? SEAI_ARENA_SHARED : 0) |
-	              (arena->heap->is_file ? SEAI_ARENA_FILE : 0);
+	              (arena->heap->is_file ? SEAI_ARENA_FILE : 0) | (arena->is_read_only ? SEAI_ARENA_READ_ONLY : 0);
 	SEAI_POINT("arena: head without magic");
 	/* release: pairs with the acquire of whoever attaches the arena */
 	atomic_store_explicit(&head->magic, SEAI_ARENA_MAGIC, memory_order_release);
@@ -236,6 +237,11 @@ static int arena_seal_shared(struct seai_arena *arena)
 	    (!arena->is_given && fcntl(arena->rw_fd, F_ADD_SEALS, ARENA_SEALS_SIZE | F_SEAL_SEAL) < 0))
 		return errno == EINVAL ? -ENOTSUP : -errno;
 	SEAI_POINT("arena: sealed");
+	if (arena->is_read_only) {
+		/* It is never filled again, so nobody needs to know when its last reader is gone: no lease. */
+		arena->payload_fd = fcntl(arena->rw_fd, F_DUPFD_CLOEXEC, 0);
+		return arena->payload_fd < 0 ? -errno : 0;
+	}
 	/* The first descriptor does not count as a writer of the file: with it alone a lease would not see those whom it was passed to. */
 	arena->payload_fd = seai_fd_reopen(arena->rw_fd, O_RDWR);
 	if (arena->payload_fd == -EMFILE || arena->payload_fd == -ENFILE || arena->payload_fd == -ENOMEM)
@@ -294,7 +300,7 @@ static int arena_map_files(struct seai_arena *arena)
 	if (r < 0)
 		return r;
 	return arena_map_at(arena, arena->data_offset, arena->n_bytes - arena->data_offset, arena->rw_fd,
-	                    PROT_READ | PROT_WRITE);
+	                    arena->is_read_only ? PROT_READ : PROT_READ | PROT_WRITE);
 }
 
 static int arena_open(struct seai_arena *arena)
@@ -320,6 +326,11 @@ static int arena_prefault(struct seai_arena *arena)
 
 	if (!arena->hugetlb && (!(heap->flags & SEA_HEAP_PREFAULT) || arena->immutable))
 		return 0;
+	if (arena->is_read_only) {
+		/* Its pages are the file's, and come when somebody looks at them. */
+		seai_chunks_set_backed(arena, first, n_chunks);
+		return 0;
+	}
 	seai_heap_want(heap, n_chunks * SEAI_CHUNK_N_BYTES);
 	if (n_chunks > seai_heap_room(heap) / SEAI_CHUNK_N_BYTES) {
 		if (arena->hugetlb)

@@ -41,6 +41,7 @@ struct seai_arena {
 	bool dedicated;      /* one large block of its own */
 	bool immutable;      /* one immutable frame */
 	bool is_given;       /* its payload is a file that it did not make, and that others may have after it */
+	bool is_read_only;   /* its payload is a file that was opened for reading alone */
 	bool is_odd;         /* immutable, retired, or a region's: what is released in it goes no ordinary way */
 	bool shared;         /* holders map the payload for writing: a file of its own, see layout.h */
 	uint32_t told_state; /* enum seai_told_state; the wire's, books lock */

@@ -20,7 +20,7 @@
  * Maps one file or two, back to back, at a multiple of 2 MiB, so that what is aligned in the arena is aligned in every process. NULL: errno
  * says why.
  */
-static void *attach_map(const int fds[2], const uint64_t n_bytes[2])
+static void *attach_map(const int fds[2], const uint64_t n_bytes[2], bool is_read_only)
 {
 	uint64_t total = n_bytes[0] + n_bytes[1], n_reserved = total + ATTACH_ALIGNMENT, before;
 	uint8_t *reserved = mmap(NULL, n_reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -31,8 +31,8 @@ static void *attach_map(const int fds[2], const uint64_t n_bytes[2])
 	before = -(uintptr_t)reserved & (ATTACH_ALIGNMENT - 1);
 	aligned = reserved + before;
 	if (mmap(aligned, n_bytes[0], PROT_READ, MAP_SHARED | MAP_FIXED, fds[0], 0) == MAP_FAILED ||
-	    (n_bytes[1] && mmap(aligned + n_bytes[0], n_bytes[1], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-	                        fds[1], 0) == MAP_FAILED)) {
+	    (n_bytes[1] && mmap(aligned + n_bytes[0], n_bytes[1], is_read_only ? PROT_READ : PROT_READ | PROT_WRITE,
+	                        MAP_SHARED | MAP_FIXED, fds[1], 0) == MAP_FAILED)) {
 		int saved = errno;
 
 		munmap(reserved, n_reserved);
@@ -123,7 +123,7 @@ int seai_attached_new(struct seai_attached **ret_attached, const struct sea_sess
 	uint64_t generations_offset, data_offset, n_bytes[2];
 	uint32_t n_blocks_max, flags;
 	bool is_shared = fds[1] >= 0;
-	bool is_file;
+	bool is_file, is_read_only;
 	int r = attach_check_files(session, fds, n_bytes, &is_file);
 
 	if (r < 0)
@@ -132,7 +132,8 @@ int seai_attached_new(struct seai_attached **ret_attached, const struct sea_sess
 	if (!attached)
 		return -ENOMEM;
 	attached->n_bytes = n_bytes[0] + n_bytes[1];
-	attached->base = attach_map(fds, n_bytes);
+	is_read_only = is_file && (fcntl(fds[1], F_GETFL) & O_ACCMODE) == O_RDONLY;
+	attached->base = attach_map(fds, n_bytes, is_read_only);
 	if (!attached->base)
 		return errno == EACCES || errno == EPERM ? -EBADMSG : -ENOMEM;
 	/* From here on the size cannot change any more: the files are sealed against that. */
@@ -148,7 +149,7 @@ int seai_attached_new(struct seai_attached **ret_attached, const struct sea_sess
 	    data_offset < generations_offset || data_offset > attached->n_bytes ||
 	    n_blocks_max > (data_offset - generations_offset) / sizeof(uint64_t) ||
 	    is_shared != !!(flags & SEAI_ARENA_SHARED) || is_file != !!(flags & SEAI_ARENA_FILE) ||
-	    (is_shared && data_offset != n_bytes[0])) {
+	    is_read_only != !!(flags & SEAI_ARENA_READ_ONLY) || (is_shared && data_offset != n_bytes[0])) {
 		munmap((void *)(uintptr_t)attached->base, attached->n_bytes);
 		return -EBADMSG;
 	}

@@ -287,7 +287,9 @@ static int frame_find_source(struct sea_frame *frame, struct sea_message *messag
 	return (int)frame->n_sources++;
 }
 
-int sea_frame_add_part_of(struct sea_frame *frame, struct sea_message *message, size_t index)
+/* Bytes first to first + n_max of a part, or to its end; is_piece: they are not all of it. */
+static int frame_add_of(struct sea_frame *frame, struct sea_message *message, size_t index, size_t first, size_t n_max,
+                        bool is_piece)
 {
 	struct seai_frame_part *added;
 	uint64_t offset, n_bytes;
@@ -299,6 +301,12 @@ int sea_frame_add_part_of(struct sea_frame *frame, struct sea_message *message, 
 		r = seai_message_find_part(message, index, &block, &offset, &n_bytes);
 	if (r < 0)
 		return r;
+	if (is_piece) {
+		if (first > n_bytes || n_max > n_bytes - first)
+			return -EINVAL;
+		offset += first;
+		n_bytes = n_max;
+	}
 	r = frame_reserve_part(frame);
 	if (r < 0)
 		return r;
@@ -308,7 +316,7 @@ int sea_frame_add_part_of(struct sea_frame *frame, struct sea_message *message, 
 
 		r = frame->classes[0].block ? sea_frame_add(frame, n_bytes, 0, &data) : -E2BIG;
 		if (r >= 0) {
-			memcpy(data, message->inline_data, n_bytes);
+			memcpy(data, message->inline_data + first, n_bytes);
 			atomic_fetch_add_explicit(&frame->heap->session->n_bytes_copied, n_bytes, memory_order_relaxed);
 			return r;
 		}
@@ -323,9 +331,23 @@ int sea_frame_add_part_of(struct sea_frame *frame, struct sea_message *message, 
 	if (n_bytes && message->n_blocks) {
 		added->block = block;
 		added->offset = offset;
+	} else if (n_bytes) {
+		added->offset = first;
 	}
 	frame->sources[source].n_added++;
+	frame->sources[source].has_pieces |= is_piece;
 	return (int)frame->n_parts++;
+}
+
+int sea_frame_add_part_of(struct sea_frame *frame, struct sea_message *message, size_t index)
+{
+	return frame_add_of(frame, message, index, 0, 0, false);
+}
+
+int sea_frame_add_piece_of(struct sea_frame *frame, struct sea_message *message, size_t index, size_t offset,
+                           size_t n_bytes)
+{
+	return frame_add_of(frame, message, index, offset, n_bytes, true);
 }
 
 int sea_frame_add_message(struct sea_frame *frame, struct sea_message *message)

@@ -30,6 +30,7 @@ struct seai_frame_source {
 	struct sea_message *message; /* one reference */
 	uint32_t n_added;            /* parts of it in this frame */
 	bool is_absorbed;
+	bool has_pieces; /* n_added does not tell how much of it is used */
 };
 
 struct sea_frame {

@@ -43,6 +43,7 @@ struct sea_heap {
 
 	int given_fd;              /* a file that is its only arena's payload; -1: it makes its own */
 	bool is_file;              /* that is a user's file, which has no seals */
+	bool is_read_only;         /* and that nobody may write */
 	struct sea_region *region; /* whose memory it is; NULL: an ordinary heap */
 	struct seai_arena *arenas; /* oldest first */
 	struct seai_arena *arenas_last;

@@ -64,6 +64,8 @@ static_assert(sizeof(_Atomic uint64_t) == 8 && ATOMIC_LLONG_LOCK_FREE == 2, "loc
 #define SEAI_ARENA_SHARED 2u
 /* Its payload is a user's file, which has no seals: who cuts it kills its readers. */
 #define SEAI_ARENA_FILE 4u
+/* That file is only read, by its owner as well: the descriptor that holders get is O_RDONLY. */
+#define SEAI_ARENA_READ_ONLY 8u
 
 /* A block as it is named to other processes. */
 struct seai_block_name {

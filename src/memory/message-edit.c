@@ -17,8 +17,10 @@
 static bool edit_is_writable(const struct seai_ref *ref, uint64_t offset)
 {
 	if (ref->block)
-		return !ref->block->arena->frozen && offset >= ref->block->arena->data_offset;
-	return ref->attached->flags & SEAI_ARENA_SHARED && offset >= ref->attached->data_offset;
+		return !ref->block->arena->frozen && !ref->block->arena->is_read_only &&
+		       offset >= ref->block->arena->data_offset;
+	return (ref->attached->flags & (SEAI_ARENA_SHARED | SEAI_ARENA_READ_ONLY)) == SEAI_ARENA_SHARED &&
+	       offset >= ref->attached->data_offset;
 }
 
 void *sea_message_write_part(struct sea_message *message, size_t index)
@@ -57,7 +59,7 @@ static bool edit_is_sole(struct sea_message *message)
 		const struct seai_block *block = message->refs[i].block;
 
 		if (!block || message->refs[i].source_plus_1 || block->n_own != 1 || block->n_holds ||
-		    block->arena->immutable)
+		    block->arena->immutable || block->arena->is_read_only)
 			return false;
 	}
 	for (uint32_t i = 0; i < message->n_blocks; i++)

@@ -25,7 +25,9 @@
 #include "memory/heap-state.h"
 #include "memory/message.h"
 
-#define REGION_FLAGS (SEA_HEAP_PREFAULT | SEA_HEAP_MLOCK | SEA_HEAP_NUMA | SEA_REGION_KEEP_FILE | SEA_REGION_ZERO)
+#define REGION_FLAGS                                                                                   \
+	(SEA_HEAP_PREFAULT | SEA_HEAP_MLOCK | SEA_HEAP_NUMA | SEA_REGION_KEEP_FILE | SEA_REGION_ZERO | \
+	 SEA_REGION_READ_ONLY)
 #define REGION_N_BLOCKS_MOST (UINT32_C(1) << 28)
 #define REGION_N_BYTES_MOST ((uint64_t)1 << 46)
 #define REGION_BATCH 64u
@@ -42,6 +44,8 @@ static int region_check_options(const struct sea_region_options *options)
 	    options->n_blocks_max > REGION_N_BLOCKS_MOST || options->flags & ~REGION_FLAGS || options->linger_ns < -1 ||
 	    (options->name && strlen(options->name) > sizeof(((struct sea_region *)NULL)->name) - 1))
 		return -EINVAL;
+	if (options->flags & SEA_REGION_READ_ONLY && (!options->path || options->flags & SEA_REGION_ZERO))
+		return -EINVAL;
 	return 0;
 }
 
@@ -57,6 +61,13 @@ static int region_open_file(struct sea_region *region, const struct sea_region_o
 	if (asprintf(&path, "%s%s", options->path,
 	             n && options->path[n - 1] == '/' ? (options->name ? options->name : "region") : "") < 0)
 		return -ENOMEM;
+	if (options->flags & SEA_REGION_READ_ONLY) {
+		/* A FIFO in its place must not hold us up. */
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0 || fstat(fd, &stat) < 0)
+			return -errno;
+		return S_ISREG(stat.st_mode) && (uint64_t)stat.st_size == n_bytes ? seai_take_fd(&fd) : -EBADMSG;
+	}
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	is_new = fd >= 0;
 	if (fd < 0 && errno == EEXIST)
@@ -139,6 +150,7 @@ static int region_make_memory(struct sea_region *region, const struct sea_region
 	SEAI_LOCKED(&session->books, books);
 	region->heap->region = region;
 	region->heap->is_file = options->path != NULL;
+	region->heap->is_read_only = options->flags & SEA_REGION_READ_ONLY;
 	/* This one arena, in full, now. */
 	r = seai_heap_adopt(region->heap, &fd, n_bytes, SEAI_ARENA_REGION, &region->arena);
 	if (r < 0) {
@@ -317,7 +329,7 @@ static struct sea_message *region_message(struct sea_region *region, const struc
 	region->n_out++;
 	region->n_bytes_out += part->n_bytes;
 	message->kind = SEAI_MESSAGE_SINGLE;
-	message->flags = SEAI_MESSAGE_WRITABLE;
+	message->flags = arena->is_read_only ? 0 : SEAI_MESSAGE_WRITABLE;
 	message->n_parts = 1;
 	message->n_blocks = 1;
 	message->offset = block->offset;

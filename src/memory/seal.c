@@ -112,7 +112,7 @@ static void seal_decide_copies(struct seal *seal)
 			uses[0].is_copied = true;
 			continue;
 		}
-		if (source->n_added >= source->message->n_parts)
+		if (!source->has_pieces && source->n_added >= source->message->n_parts)
 			continue;
 		seal_measure_source(seal, i);
 		for (uint32_t j = 0; j < source->message->n_blocks; j++)
@@ -265,7 +265,7 @@ static void seal_write_table(struct seal *seal, struct sea_message *message)
 			index = use->table_index;
 			if (use->is_copied && part->n_bytes) {
 				const uint8_t *data = source->n_blocks ? source->refs[part->block].base + offset
-				                                       : source->inline_data;
+				                                       : source->inline_data + offset;
 
 				memcpy(base + copy_offset, data, part->n_bytes);
 				offset = copy_offset;

@@ -107,7 +107,8 @@ static int conn_new(struct seai_wire *wire, int *fd, bool is_initiator, struct s
 	hello.hello.version_max = SEAI_WIRE_VERSION_MAX;
 	hello.hello.session_id = wire->session->name_hash;
 	hello.hello.process_id = wire->session->id;
-	hello.hello.flags = wire->asymmetric ? SEAI_HELLO_ASYMMETRIC : 0;
+	hello.hello.flags = (wire->asymmetric ? SEAI_HELLO_ASYMMETRIC : 0) |
+	                    (wire->session->trusts_files ? SEAI_HELLO_TRUSTS_FILES : 0);
 	memcpy(hello.hello.process_name, wire->session->process_name, sizeof(hello.hello.process_name));
 	SEAI_POINT("hello: before it is sent");
 	/* The first message into an empty socket: it is there before we go on, so the hello needs no answer. */
@@ -268,6 +269,7 @@ static void conn_on_hello(struct seai_conn *conn, const struct seai_control *con
 	conn->state = SEAI_CONN_OPEN;
 	atomic_store_explicit(&conn->asymmetric, wire->asymmetric && control->hello.flags & SEAI_HELLO_ASYMMETRIC,
 	                      memory_order_relaxed);
+	conn->trusts_files = control->hello.flags & SEAI_HELLO_TRUSTS_FILES;
 	conn->is_counted = true;
 	wire->n_peers++;
 	if (conn->peer_id != session->id) {

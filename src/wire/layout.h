@@ -222,5 +222,7 @@ static_assert(offsetof(struct seai_control, hello) == 8, "layout");
 
 /* The sender of the hello is registered for membarrier and executes it before it sleeps. */
 #define SEAI_HELLO_ASYMMETRIC 1u
+/* It maps regions that are plain files. */
+#define SEAI_HELLO_TRUSTS_FILES 2u
 
 #endif

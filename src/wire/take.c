@@ -342,7 +342,8 @@ static int take_table(struct seai_link *link, struct seai_lookup *lookup, const 
 static void take_sole(struct sea_message *message)
 {
 	for (uint32_t i = 0; i < message->n_blocks; i++)
-		if (!message->refs[i].attached || !(message->refs[i].attached->flags & SEAI_ARENA_SHARED))
+		if (!message->refs[i].attached || (message->refs[i].attached->flags &
+		                                   (SEAI_ARENA_SHARED | SEAI_ARENA_READ_ONLY)) != SEAI_ARENA_SHARED)
 			return;
 	if (message->n_blocks)
 		message->flags |= SEAI_MESSAGE_SOLE;

@@ -87,6 +87,7 @@ struct seai_conn {
 	bool is_initiator;
 	bool is_counted;         /* among n_peers */
 	_Atomic bool asymmetric; /* both ends execute membarrier before they sleep */
+	bool trusts_files;       /* the peer maps regions that are plain files; control lock */
 	bool wants_write;
 	bool is_doomed;      /* to be ended by the service loop */
 	bool is_reading;     /* seai_conn_read() is at it */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -139,7 +140,8 @@ TEST(close, "a region of kept memory that is closed can be adopted again, by the
 	test_kill(pid);
 	memset(sea_region_data(region), 1, N_BYTES);
 	CHECK(!sea_region_close(region, NULL));
-	CHECK_ERR(adopt(&region, session, 0), -ENOENT);
+	/* Once its death has come to be known here. */
+	CHECK_EVENTUALLY(adopt(&region, session, 0) == -ENOENT);
 	sea_session_close(session);
 	kept_end(kept);
 }
@@ -235,6 +237,8 @@ TEST(file,
 	struct sea_region_options options = { .n_bytes = 1 << 20, .name = "disk", .protection = SEA_PROTECTION_SHARED };
 	struct sea_region *region;
 	struct sea_message *message;
+	struct sea_resolved resolved;
+	struct sea_meta meta;
 	char path[512];
 	struct stat stat_buffer;
 
@@ -249,9 +253,14 @@ TEST(file,
 	peers_fill(sea_region_data(region), 5000, 3);
 	CHECK_OK(sea_message_new_in_region(&message, region, sea_region_data(region), 5000, 0));
 	peers_wait(push, 1);
-	peers_send(push, message);
-	CHECK_ERR(sea_channel_receive(pull, &message, PEERS_SHORT_NS), -ETIMEDOUT);
+	CHECK_ERR(sea_channel_send(push, &message, PEERS_LONG_NS), -EACCES);
+	CHECK(message);
+	/* And who gets it by another road refuses it. */
+	CHECK_OK(sea_message_meta(message, 0, 0, &meta));
+	CHECK_LT(sea_meta_resolve(other, &meta, PEERS_SHORT_NS, &resolved), 0);
 	CHECK_GT(peers_stats(other).n_refused, 0);
+	CHECK(!sea_message_unref(message));
+	CHECK_ERR(sea_channel_receive(pull, &message, PEERS_SHORT_NS), -ETIMEDOUT);
 	sea_channel_close(pull);
 	CHECK_EVENTUALLY(peers_channel_stats(push).n_links == 0);
 	CHECK_OK(sea_session_open(&trusting, &trust));
@@ -293,6 +302,87 @@ TEST(file,
 	strcat(path, "disk");
 	CHECK_SYS(stat(path, &stat_buffer));
 	CHECK(!sea_region_close(region, NULL));
+	sea_channel_close(push);
+	sea_session_close(other);
+	sea_session_close(owner);
+}
+
+static void file_write(const char *path, size_t n_bytes)
+{
+	uint8_t *bytes = malloc(n_bytes);
+	int fd = (int)CHECK_SYS(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
+
+	CHECK(bytes);
+	peers_fill(bytes, n_bytes, 5);
+	CHECK_EQ(CHECK_SYS(write(fd, bytes, n_bytes)), n_bytes);
+	close(fd);
+	free(bytes);
+}
+
+TEST(read_only, "a region over a file that is only read leaves it as it is, and nobody in any process can write it")
+{
+	struct sea_session_options trust = { .flags = SEA_SESSION_TRUST_FILES };
+	struct sea_session *owner = peers_open(), *other;
+	struct sea_channel *push = peers_bind(owner, SEA_PUSH, "f"), *pull;
+	struct sea_region_options options = {
+		.name = "disk", .n_bytes = 1 << 20, .protection = SEA_PROTECTION_SHARED, .flags = SEA_REGION_READ_ONLY
+	};
+	struct sea_message *message, *pieces[2];
+	struct sea_region *region;
+	struct sea_frame *frame;
+	struct sea_part part;
+	struct stat before, after;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/file", test_runtime_dir());
+	CHECK_ERR(sea_region_new(&region, owner, &options), -EINVAL);
+	options.path = path;
+	CHECK_ERR(sea_region_new(&region, owner, &options), -ENOENT);
+	file_write(path, 1 << 20);
+	CHECK_SYS(stat(path, &before));
+	options.n_bytes = 2 << 20;
+	CHECK_ERR(sea_region_new(&region, owner, &options), -EBADMSG);
+	options.n_bytes = 1 << 20;
+	options.flags |= SEA_REGION_ZERO;
+	CHECK_ERR(sea_region_new(&region, owner, &options), -EINVAL);
+	options.flags = SEA_REGION_READ_ONLY;
+	CHECK_OK(sea_region_new(&region, owner, &options));
+	CHECK_LT(peers_stats(owner).n_bytes_backed, 1 << 20);
+	CHECK_EQ(mprotect(sea_region_data(region), 4096, PROT_READ | PROT_WRITE), -1);
+	CHECK_OK(sea_session_open(&other, &trust));
+	pull = peers_connect(other, SEA_PULL, "f");
+	peers_wait(push, 1);
+	/* One part of all of it, and a message of pieces. */
+	CHECK_OK(sea_message_new_in_region(&message, region, sea_region_data(region), 1 << 20, 0));
+	CHECK(!sea_message_write(message));
+	CHECK_OK(sea_frame_new(&frame, sea_session_heap(owner), NULL, 0));
+	CHECK_EQ(sea_frame_add_piece_of(frame, message, 0, 0, 1 << 19), 0);
+	CHECK_EQ(sea_frame_add_piece_of(frame, message, 0, 1 << 19, 1 << 19), 1);
+	pieces[0] = peers_seal(frame);
+	peers_send(push, message);
+	peers_send(push, pieces[0]);
+	message = peers_receive(pull);
+	peers_check_part(message, 0, 1 << 20, 5);
+	CHECK_EQ(mprotect((void *)(uintptr_t)sea_message_data(message), 4096, PROT_READ | PROT_WRITE), -1);
+	pieces[1] = peers_receive(pull);
+	CHECK_OK(sea_message_get_part(pieces[1], 1, &part));
+	CHECK_EQ(part.n_bytes, 1 << 19);
+	CHECK_MEM_EQ(part.data, (const uint8_t *)sea_message_data(message) + (1 << 19), 1 << 19);
+	/* Who wants to change it gets a copy, alone as it may be. */
+	sea_message_unref(pieces[1]);
+	CHECK_EQ(sea_message_make_mutable(&message, sea_session_heap(other), 0), 1);
+	memset(sea_message_write(message), 0, 1 << 20);
+	sea_message_unref(message);
+	CHECK_EQ(peers_stats(owner).n_bytes_copied, 0);
+	CHECK_OK(sea_message_new_in_region(&message, region, sea_region_data(region), 10, 0));
+	CHECK_EQ(sea_message_make_mutable(&message, sea_session_heap(owner), 0), 1);
+	sea_message_unref(message);
+	CHECK(!sea_region_close(region, NULL));
+	CHECK_SYS(stat(path, &after));
+	CHECK_EQ(after.st_size, before.st_size);
+	CHECK_EQ(after.st_mtim.tv_sec, before.st_mtim.tv_sec);
+	CHECK_EQ(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+	sea_channel_close(pull);
 	sea_channel_close(push);
 	sea_session_close(other);
 	sea_session_close(owner);

@@ -368,6 +368,53 @@ static void write_to(void *data)
 	*(volatile unsigned char *)data = 5;
 }
 
+TEST(pieces,
+     "pieces of a part are referred to without a copy while they are most of it, copied where they would pin it, and lie within it")
+{
+	struct sea_message *message, *tiny, *whole;
+	struct sea_frame *frame;
+	struct sea_part part;
+
+	frame_test_init(16 << 20);
+	message = message_of(1 << 20, 6);
+	tiny = message_of(8, 1);
+	memcpy(sea_message_write(tiny), "01234567", 8);
+	frame = frame_new(1 << 20);
+	CHECK_ERR(sea_frame_add_piece_of(frame, message, 1, 0, 1), -EINVAL);
+	CHECK_ERR(sea_frame_add_piece_of(frame, message, 0, (1 << 20) + 1, 0), -EINVAL);
+	CHECK_ERR(sea_frame_add_piece_of(frame, message, 0, 1, 1 << 20), -EINVAL);
+	CHECK_ERR(sea_frame_add_piece_of(frame, message, 0, 2, SIZE_MAX), -EINVAL);
+	CHECK_EQ(sea_frame_n_parts(frame), 0);
+	sea_frame_free(frame);
+	CHECK_OK(sea_frame_new(&frame, heap, NULL, 0));
+	for (unsigned i = 0; i < 8; i++)
+		CHECK_EQ(sea_frame_add_piece_of(frame, message, 0, i << 17, 1 << 17), i);
+	CHECK_EQ(sea_frame_add_piece_of(frame, message, 0, 1 << 20, 0), 8);
+	CHECK_EQ(sea_frame_add_piece_of(frame, tiny, 0, 3, 2), 9);
+	whole = frame_seal(frame);
+	for (unsigned i = 0; i < 8; i++) {
+		check_part(whole, i, 1 << 17, 6);
+		CHECK_OK(sea_message_get_part(whole, i, &part));
+		CHECK(part.data == (const char *)sea_message_data(message) + (i << 17));
+	}
+	check_part(whole, 8, 0, 0);
+	CHECK_OK(sea_message_get_part(whole, 9, &part));
+	CHECK_EQ(part.n_bytes, 2);
+	CHECK_MEM_EQ(part.data, "34", 2);
+	sea_message_unref(whole);
+	/* A thousand bytes of a MiB. */
+	CHECK_OK(sea_frame_new(&frame, heap, NULL, 0));
+	CHECK_EQ(sea_frame_add_piece_of(frame, message, 0, 5000, 1000), 0);
+	whole = frame_seal(frame);
+	CHECK_OK(sea_message_get_part(whole, 0, &part));
+	CHECK(part.data != (const char *)sea_message_data(message) + 5000);
+	sea_message_unref(message);
+	check_part(whole, 0, 1000, 6);
+	sea_message_unref(whole);
+	sea_message_unref(tiny);
+	frame_test_fini();
+}
+
 TEST(immutable, "an immutable frame is written by nobody after its seal, its own maker included")
 {
 	struct sea_frame_options options = { .n_bytes_max = { [0] = 1 << 20, [2] = 1 << 20 },
