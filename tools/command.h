@@ -14,6 +14,9 @@
  *                  [--self-destruct] [--json | --prometheus | --influx]
  *   sealane top    [--session NAME] [--runtime-dir DIR] [--timeout MS] [--self-destruct]
  *   sealane keep   --region NAME=SIZE | --heap NAME=SIZE ... [--pages KIND] [--mlock] [--session NAME] [--runtime-dir DIR] [--json]
+ *   sealane run    TOPOLOGY.json [--exec|--count|--restart|--cpus ID=VALUE]... [--session NAME] [--runtime-dir DIR]
+ *                  [--stop-timeout S] [--timeout S] [--keep-going] [--strict] [--dry-run | --dot] [--json] [--quiet]
+ *                  [-- OPTIONS OF ALL DEVICES]
  *   sealane help [NAME], sealane --help, sealane --version
  *
  * Common to all: --help; sizes are a number with an optional K, M, G, T (powers of 1024,
@@ -23,6 +26,8 @@
  */
 #ifndef SEALANE_TOOLS_COMMAND_H
 #define SEALANE_TOOLS_COMMAND_H
+
+#include <stdbool.h>
 
 /* What every command returns and the program exits with. */
 enum command_exit {
@@ -40,5 +45,9 @@ int doctor_main(int argc, char **argv);
 int monitor_main(int argc, char **argv);
 int top_main(int argc, char **argv);
 int keep_main(int argc, char **argv);
+int run_main(int argc, char **argv);
+
+/* Whether `sealane NAME` is a command. */
+bool command_exists(const char *name);
 
 #endif

@@ -30,6 +30,7 @@ static const struct command commands[] = {
 	{ "monitor", "watch a session: processes, memory, queues, who holds what", monitor_main },
 	{ "top", "the same, full screen", top_main },
 	{ "keep", "keep memory across the restarts of devices", keep_main },
+	{ "run", "start a whole topology of devices, watch it, stop it", run_main },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -48,6 +49,11 @@ static const struct command *command_find(const char *name)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	return NULL;
+}
+
+bool command_exists(const char *name)
+{
+	return command_find(name) != NULL;
 }
 
 static int command_unknown(const char *name)
