@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting and ending processes. A device is started by vfork(): nothing of ours is copied, so that twenty of them start
- * in a few milliseconds. It is the head of a process group, and ends when we do: the kernel kills it (PR_SET_PDEATHSIG), and
- * what it has started itself is killed by the guard, a process that waits for nothing but our end.
+ * Starting and ending processes. A device is started by vfork(): nothing of ours is copied, so that twenty of
+ * them start in a few milliseconds. It is the head of a process group, and ends when we do: the kernel kills it
+ * (PR_SET_PDEATHSIG), and what it has started itself is killed by the guard, a process that waits for our end.
  *
- * The odd rule: between vfork() and execve() the child runs in our memory. It calls the kernel and changes nothing else.
+ * The odd rule: between vfork() and execve() the child runs in our memory; it calls the kernel and no more.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,8 @@ struct child {
 	pid_t parent;
 	int null_fd, output_fd;
 	struct rlimit n_files;
-	int error; /* why it did not come to run the program */
+	/* Why it did not come to run the program. Atomic, as the compiler sees no way by which it could change. */
+	atomic_int error;
 };
 
 __attribute__((noreturn)) static void child_exec(struct child *child)
@@ -48,7 +49,7 @@ __attribute__((noreturn)) static void child_exec(struct child *child)
 	    (child->device->cpus && sched_setaffinity(0, sizeof(cpu_set_t), child->device->cpus) < 0) ||
 	    sigprocmask(SIG_SETMASK, &none, NULL) < 0 ||
 	    execve(child->device->path, child->device->argv, child->device->envp) < 0)
-		child->error = errno;
+		atomic_store_explicit(&child->error, errno, memory_order_relaxed);
 	_exit(127);
 }
 
@@ -71,19 +72,16 @@ int run_child_start(struct run *run, struct run_device *device)
 		.null_fd = run->null_fd,
 		.n_files = run->n_files,
 	};
-	int fds[2];
+	int fds[2], error;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	/* Our end only: the device may expect that a write waits. */
-	if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
-		child.error = errno;
 	child.output_fd = fds[1];
-	device->pid = child.error ? -1 : child_vfork(&child);
-	if (device->pid < 0 && !child.error)
-		child.error = errno;
+	/* Our end only: the device may expect that a write waits. */
+	device->pid = fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -1 : child_vfork(&child);
+	error = device->pid < 0 ? errno : atomic_load_explicit(&child.error, memory_order_relaxed);
 	close(fds[1]);
-	if (!child.error) {
+	if (error == 0) {
 		device->fd = fds[0];
 		return 0;
 	}
@@ -92,7 +90,7 @@ int run_child_start(struct run *run, struct run_device *device)
 		waitpid(device->pid, NULL, 0);
 	atomic_store_explicit(child.group, 0, memory_order_relaxed);
 	device->pid = 0;
-	return -child.error;
+	return -error;
 }
 
 void run_child_signal(const struct run_device *device, int number)
@@ -183,7 +181,7 @@ static unsigned child_kill_all(void)
 
 void run_child_reap_rest(void)
 {
-	/* Those that left their group are ours since their parents died (PR_SET_CHILD_SUBREAPER); so are their children then. */
+	/* Those that left their group are ours since their parents died (PR_SET_CHILD_SUBREAPER). */
 	for (;;) {
 		pid_t pid = waitpid(-1, NULL, WNOHANG);
 

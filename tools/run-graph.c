@@ -45,7 +45,7 @@ static const char *graph_text(struct run_topology *topology, json_t *channel, js
 	return "";
 }
 
-/* The addresses of a socket: separated by ',' or ';', with '@' before one that is bound and '+' or '>' before one that is not. */
+/* The addresses of a socket, separated by ',' or ';': '@' before one binds it, '+' or '>' connects. */
 static void graph_add_addresses(struct run_topology *topology, const struct run_endpoint *model, const char *text)
 {
 	while (*text) {

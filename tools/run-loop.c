@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a run: starts the devices, waits for their ends, their lines and signals in one epoll_wait(), starts again, stops.
+ * The life of a run: starts the devices, waits for their ends, their lines and signals in one epoll_wait(), starts
+ * again, stops.
  *
  * The odd rule: a dead device is looked at before it is reaped. Until then its number is nobody else's, and its group,
  * in which there may be processes that it started, can be killed by it.

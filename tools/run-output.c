@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What devices say, line by line with their names in front, and what we say. Both wait in memory until whoever reads
- * takes them, and devices wait when that is much, so that a slow reader slows the devices and never keeps us from stopping them.
+ * takes them, and devices wait when that is much, so that a slow reader slows the devices and never keeps us from
+ * stopping them.
  *
  * The odd rule: no more than a page is written at a time and only after poll() has said that there is room, because a
  * descriptor that we were given is not to be made non-blocking: others have it too.

@@ -221,6 +221,8 @@ static void plan_make_entry(struct run *run, struct run_topology *topology, size
 	char at[96];
 
 	snprintf(at, sizeof(at), "fairMQOptions.devices[%zu]", index);
+	if (entry->is_wrong)
+		return;
 	if (entry->n_words == 0) {
 		run_topology_error(topology, at, "%s does not say what to start: exec, or --exec %s=COMMAND",
 		                   entry->name, entry->name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The line at the bottom of the terminal, once a second: how many devices run, what they say they do, and how many messages
- * they send, out of the status files of the session. Nobody is asked anything, so a device that hangs hinders nothing.
+ * The line at the bottom of the terminal, once a second: how many devices run, what they say they do, and how many
+ * messages they send, out of the status files of the session. Nobody is asked, so a device that hangs hinders nothing.
  */
 #include <stdio.h>
 #include <string.h>

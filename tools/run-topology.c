@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads a topology: FairMQ's JSON file and what `sealane run` adds to it, per device. The odd rule: an error is said and
- * counted, and reading goes on with a value that will do, so that all errors are said at once.
+ * Reads a topology: FairMQ's JSON file and what `sealane run` adds to it, per device. The odd rule: an error is said
+ * and counted, and reading goes on with a value that will do, so that all errors are said at once.
  */
 #include <errno.h>
 #include <limits.h>
@@ -128,20 +128,23 @@ static void entry_read_command(struct run_topology *topology, struct run_entry *
 	char path[160];
 	int r;
 
-	if (!text)
+	if (!text) {
+		entry->is_wrong = json_object_get(device, "exec") != NULL;
 		return;
+	}
 	entry->is_typed = typed != NULL;
 	r = run_words_split(text, &entry->command, &entry->words);
-	snprintf(path, sizeof(path), "%s.exec", at);
-	if (r < 0)
-		run_topology_error(topology, typed ? NULL : path, "%s%s%s", typed ? "--exec " : "",
-		                   typed ? entry->name : "",
-		                   r == -EINVAL ? ": a quote or a backslash has no end" : ": no memory");
-	else if (r == 0)
-		run_topology_error(topology, typed ? NULL : path, "%s%s%s", typed ? "--exec " : "",
-		                   typed ? entry->name : "", typed ? ": names no program" : "names no program");
-	else
+	if (r > 0) {
 		entry->n_words = (size_t)r;
+		return;
+	}
+	entry->is_wrong = true;
+	snprintf(path, sizeof(path), "%s.exec", at);
+	run_topology_error(topology, typed ? NULL : path, "%s%s%s%s", typed ? "--exec " : "", typed ? entry->name : "",
+	                   typed ? ": " : "",
+	                   r == 0         ? "names no program"
+	                   : r == -EINVAL ? "a quote or a backslash has no end"
+	                                  : "no memory");
 }
 
 /* Elements of an array, or values of an object, are texts. @return it, or NULL where it is missing or wrong */
@@ -317,6 +320,7 @@ static void topology_read_entry(struct run_topology *topology, size_t index, jso
 	if (!json_is_object(device)) {
 		entry->name = "";
 		entry->n_copies = 1;
+		entry->is_wrong = true;
 		run_topology_error(topology, at, "is no object");
 		return;
 	}

@@ -61,6 +61,7 @@ struct run_entry {
 	char *command;       /* the words that start it, each ended by a zero */
 	char **words;        /* of them; NULL: the file does not say what to start */
 	size_t n_words;      /* how many */
+	bool is_wrong;       /* that has been said */
 	bool is_typed;       /* they come from the command line, not from the file */
 	json_t *args;        /* array of strings, or NULL */
 	json_t *env;         /* object of strings, or NULL */
