@@ -94,6 +94,7 @@ static void loop_begin_stop(struct run *run, const char *why)
 	run->kill_ns = INT64_MAX;
 	if (!run->options->quiet)
 		run_say(run, "%s: stopping", why);
+	run_tell(run, "stop", NULL, json_pack("{s:s}", "why", why));
 	for (size_t i = 0; i < run->n_devices; i++)
 		if (run->devices[i].state == RUN_WAITS)
 			run->devices[i].state = RUN_ENDED;
@@ -400,7 +401,7 @@ int run_loop(struct run *run)
 	exit_code = loop_report(run);
 	/* Whoever reads slowly gets all of it, unless we are told to end now. */
 	n_signals = run->n_signals;
-	while (!run_output_flush(run) && run->n_signals == n_signals)
+	while (!run_output_flush(run) && !run->is_killing && run->n_signals == n_signals)
 		loop_turn(run, INT64_MAX);
 	return exit_code;
 }
