@@ -30,7 +30,9 @@ static const struct command commands[] = {
 	{ "monitor", "watch a session: processes, memory, queues, who holds what", monitor_main },
 	{ "top", "the same, full screen", top_main },
 	{ "keep", "keep memory across the restarts of devices", keep_main },
+#ifdef SEALANE_COMMAND_DEVICES
 	{ "run", "start a whole topology of devices, watch it, stop it", run_main },
+#endif
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

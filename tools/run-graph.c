@@ -250,6 +250,7 @@ void run_graph_make(struct run_topology *topology)
 	json_array_foreach(devices, i, device)
 	{
 		json_t *channels = json_object_get(device, "channels");
+		unsigned n_errors = topology->n_errors;
 		char path[96];
 
 		snprintf(path, sizeof(path), "fairMQOptions.devices[%zu].channels", i);
@@ -260,6 +261,7 @@ void run_graph_make(struct run_topology *topology)
 			snprintf(path, sizeof(path), "fairMQOptions.devices[%zu].channels[%zu]", i, j);
 			graph_add_channel(topology, i, channel, path);
 		}
+		topology->entries[i].has_bad_channels = !json_is_object(device) || topology->n_errors > n_errors;
 	}
 	for (i = 0; i < topology->n_endpoints; i++)
 		for (j = 0; j < topology->n_endpoints; j++)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sealane/device/mq-config.h>
+
 #include "cleanup.h"
 #include "options.h"
 #include "run.h"
@@ -19,48 +21,52 @@
 
 static const char *const restarts[] = { "never", "on-failure", "always" };
 
-/* What FairMQ reads of a device, and what we do. */
-static const char *const keys[] = { "id",  "key",   "channels", "exec",       "args",
-	                            "env", "count", "restart",  "restartMax", "cpus" };
-#define N_KEYS (sizeof(keys) / sizeof(keys[0]))
-
-static void topology_say(const struct run_topology *topology, const char *path, const char *before, const char *text)
+/* Where a key stands, or where it does not, what it would be part of. */
+static void topology_find(const struct run_topology *topology, const char *path, unsigned *ret_line,
+                          unsigned *ret_column)
 {
-	unsigned line, column;
+	char part[512];
 
-	if (!path) {
-		terminal_error("run", "%s%s", before, text);
-		return;
+	*ret_line = *ret_column = 1;
+	snprintf(part, sizeof(part), "%s", path);
+	while (sea_json_position(topology->text, topology->n_text, part, false, ret_line, ret_column) < 0 && *part) {
+		char *last = part + strlen(part) - 1;
+
+		while (last > part && *last != '.' && *last != '[')
+			last--;
+		*last = 0;
 	}
-	run_position(topology->text, path, &line, &column);
-	/* What all paths begin with says nothing. */
-	if (strncmp(path, "fairMQOptions.devices[", 22) == 0)
-		path += 14;
-	terminal_error("run", "%s%s:%u:%u: %s: %s", before, topology->file, line, column, path, text);
+}
+
+void run_topology_say_at(struct run_topology *topology, unsigned line, unsigned column, const char *key,
+                         const char *text, bool is_warning)
+{
+	if (is_warning && !topology->is_strict)
+		fprintf(stderr, "sealane run: warning: %s:%u:%u: %s: %s\n", topology->file, line, column, key, text);
+	else
+		terminal_error("run", "%s:%u:%u: %s: %s", topology->file, line, column, key, text);
+	topology->n_errors += !is_warning || topology->is_strict;
 }
 
 void run_topology_error(struct run_topology *topology, const char *path, const char *format, ...)
 {
+	unsigned line, column;
 	char text[1024];
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	topology_say(topology, path, "", text);
-	topology->n_errors++;
-}
-
-void run_topology_warn(struct run_topology *topology, const char *path, const char *format, ...)
-{
-	char text[1024];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	topology_say(topology, path, topology->is_strict ? "" : "warning: ", text);
-	topology->n_errors += topology->is_strict;
+	if (!path) {
+		terminal_error("run", "%s", text);
+		topology->n_errors++;
+		return;
+	}
+	topology_find(topology, path, &line, &column);
+	/* What all paths begin with says nothing. */
+	if (strncmp(path, "fairMQOptions.devices[", 22) == 0)
+		path += 14;
+	run_topology_say_at(topology, line, column, path, text, false);
 }
 
 /* What the command line says about this of a device, or NULL. */
@@ -174,7 +180,9 @@ static json_t *entry_read_texts(struct run_topology *topology, json_t *device, c
 	}
 	json_object_foreach(all, key, value)
 	{
-		snprintf(path, sizeof(path), "%s.%s.%.200s", at, name, key);
+		/* A key with characters that mean something in a path has no path of its own. */
+		snprintf(path, sizeof(path), strcspn(key, ".[\"") == strlen(key) && *key ? "%s.%s.%.200s" : "%s.%s", at,
+		         name, key);
 		if (!*key || strchr(key, '='))
 			run_topology_error(topology, path, "is no name of a variable");
 		else if (!json_is_string(value))
@@ -287,30 +295,6 @@ static void entry_read_cpus(struct run_topology *topology, struct run_entry *ent
 	}
 }
 
-static void entry_check_keys(struct run_topology *topology, json_t *device, const char *at)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(device, key, value)
-	{
-		char path[400];
-		size_t i = 0;
-		int nearest;
-
-		while (i < N_KEYS && strcmp(keys[i], key) != 0)
-			i++;
-		if (i < N_KEYS)
-			continue;
-		nearest = options_nearest(key, keys, N_KEYS);
-		snprintf(path, sizeof(path), "%s.%.200s", at, key);
-		if (nearest >= 0)
-			run_topology_warn(topology, path, "is not known; %s is", keys[nearest]);
-		else
-			run_topology_warn(topology, path, "is not known");
-	}
-}
-
 static void topology_read_entry(struct run_topology *topology, size_t index, json_t *device)
 {
 	struct run_entry *entry = &topology->entries[index];
@@ -324,7 +308,6 @@ static void topology_read_entry(struct run_topology *topology, size_t index, jso
 		run_topology_error(topology, at, "is no object");
 		return;
 	}
-	entry_check_keys(topology, device, at);
 	entry_read_name(topology, entry, device, at);
 	entry_read_command(topology, entry, device, at);
 	entry->args = entry_read_texts(topology, device, at, "args", false);
@@ -377,7 +360,8 @@ void run_topology_load(struct run_topology *topology, const char *file)
 		run_topology_error(topology, NULL, "%s: %s", file, strerror((int)-n_bytes));
 		return;
 	}
-	topology->root = json_loadb(topology->text, (size_t)n_bytes, 0, &error);
+	topology->n_text = (size_t)n_bytes;
+	topology->root = json_loadb(topology->text, topology->n_text, 0, &error);
 	if (!topology->root) {
 		run_topology_error(topology, NULL, "%s:%d:%d: %s", file, error.line, error.column, error.text);
 		return;
@@ -402,6 +386,7 @@ void run_topology_load(struct run_topology *topology, const char *file)
 			                   override->what, (int) override->n_id, override->id, file);
 	}
 	run_graph_make(topology);
+	run_channels_check(topology);
 }
 
 void run_topology_fini(struct run_topology *topology)

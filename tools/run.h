@@ -56,28 +56,30 @@ struct run_edge {
 
 /* One of the file's devices, with all of its copies. */
 struct run_entry {
-	const char *name;    /* its id, else its key */
-	const char *key;     /* what --config-key is to say; NULL: nothing */
-	char *command;       /* the words that start it, each ended by a zero */
-	char **words;        /* of them; NULL: the file does not say what to start */
-	size_t n_words;      /* how many */
-	bool is_wrong;       /* that has been said */
-	bool is_typed;       /* they come from the command line, not from the file */
-	json_t *args;        /* array of strings, or NULL */
-	json_t *env;         /* object of strings, or NULL */
-	bool is_counted;     /* copies have numbers behind their names */
-	size_t n_copies;     /* at least 1 */
-	cpu_set_t *cpus;     /* n_cpus of them */
-	size_t n_cpus;       /* 0: any processor; 1: the same for all copies; else n_copies */
-	int restart;         /* enum run_restart */
-	uint64_t n_restarts; /* at most so many; UINT64_MAX: no limit */
-	unsigned level;      /* sources have 0, and are stopped first */
+	const char *name;      /* its id, else its key */
+	const char *key;       /* what --config-key is to say; NULL: nothing */
+	char *command;         /* the words that start it, each ended by a zero */
+	char **words;          /* of them; NULL: the file does not say what to start */
+	size_t n_words;        /* how many */
+	bool is_wrong;         /* what to start is wrong, and that has been said */
+	bool has_bad_channels; /* the same of them */
+	bool is_typed;         /* they come from the command line, not from the file */
+	json_t *args;          /* array of strings, or NULL */
+	json_t *env;           /* object of strings, or NULL */
+	bool is_counted;       /* copies have numbers behind their names */
+	size_t n_copies;       /* at least 1 */
+	cpu_set_t *cpus;       /* n_cpus of them */
+	size_t n_cpus;         /* 0: any processor; 1: the same for all copies; else n_copies */
+	int restart;           /* enum run_restart */
+	uint64_t n_restarts;   /* at most so many; UINT64_MAX: no limit */
+	unsigned level;        /* sources have 0, and are stopped first */
 };
 
 /* A topology as its file says. */
 struct run_topology {
 	const char *file;               /* as it was named */
 	char *text;                     /* what it contains */
+	size_t n_text;                  /* its bytes; a zero stands behind them */
 	json_t *root;                   /* the same, read */
 	struct run_override *overrides; /* of the command line */
 	size_t n_overrides;             /* how many */
@@ -177,9 +179,6 @@ struct run {
 
 int64_t run_now_ns(void);
 
-/* run-position.c: line and column, from 1, of what stands at a path such as devices[0].id, or of the nearest thing around it. */
-void run_position(const char *text, const char *path, unsigned *ret_line, unsigned *ret_column);
-
 /* run-words.c. Splits as a shell does, by blanks, quotes and backslashes, and knows nothing else of a shell.
  * @return how many; -EINVAL a quote or backslash has no end; -ENOMEM. The caller frees both */
 int run_words_split(const char *text, char **ret_command, char ***ret_words);
@@ -194,8 +193,11 @@ void run_topology_fini(struct run_topology *topology);
 /* @param path of the key, NULL: no place in the file */
 void run_topology_error(struct run_topology *topology, const char *path, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void run_topology_warn(struct run_topology *topology, const char *path, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+void run_topology_say_at(struct run_topology *topology, unsigned line, unsigned column, const char *key,
+                         const char *text, bool is_warning);
+
+/* run-channels.c: what the library says about the channels. */
+void run_channels_check(struct run_topology *topology);
 
 /* run-graph.c: who sends to whom. Fills endpoints, edges and levels. */
 void run_graph_make(struct run_topology *topology);

@@ -868,15 +868,29 @@ TEST(malformed, "what is wrong in a file is said with its place, all of it, and 
 	CHECK_HAS(ERR, "No such file or directory");
 }
 
-TEST(unknown_key, "a key that is not known is a warning with what was meant, and an error with --strict")
+TEST(channels, "channels that no device could open are found before anything is started, those of all devices")
+{
+	TOPOLOGY(
+		{ "a", "print",
+	          "\"channels\": [{\"name\": \"n\", \"type\": \"push\", \"sndBufSize\": -1, \"address\": \"@ipc://a\"}]" },
+		{ "b", "print", "\"channels\": [{\"name\": \"n\", \"type\": \"push\", \"address\": \"ipc://b\"}]" },
+		{ "c", "print", "\"channels\": [{\"name\": \"n\", \"type\": \"push\", \"method\": \"bind\"}]" });
+	CHECK_EQ(RUN(), 2);
+	CHECK_HAS(ERR, "devices[0].channels[0].sndBufSize: ");
+	CHECK_HAS(ERR, "devices[1].channels: n[0]: method: ");
+	CHECK_HAS(ERR, "2 errors, nothing was started");
+	CHECK_STR_EQ(OUT, "");
+}
+
+TEST(unknown_key, "a key that is not known is a warning, and an error with --strict")
 {
 	TOPOLOGY({ "one", "print", "\"restrat\": \"always\", \"_comment\": \"x\"" });
 	CHECK_EQ(RUN(), 0);
-	CHECK_HAS(ERR, "devices[0].restrat: is not known; restart is\n");
-	CHECK_HAS(ERR, "devices[0]._comment: is not known\n");
+	CHECK_HAS(ERR, "devices[0].restrat: is no key that is known here");
+	CHECK_HAS(ERR, "devices[0]._comment: is no key that is known here");
 	CHECK_HAS(OUT, "args");
 	CHECK_EQ(RUN("--strict"), 2);
-	CHECK_HAS(ERR, "devices[0].restrat: is not known; restart is\n");
+	CHECK_HAS(ERR, "devices[0].restrat: is no key that is known here");
 	CHECK_STR_EQ(OUT, "");
 }
 
