@@ -21,12 +21,10 @@
 
 struct child {
 	const struct run_device *device;
-	_Atomic pid_t *group; /* of the guard's table */
+	struct run_slot *slot;
 	pid_t parent;
 	int null_fd, output_fd;
 	struct rlimit n_files;
-	/* Why it did not come to run the program. Atomic, as the compiler sees no way by which it could change. */
-	atomic_int error;
 };
 
 __attribute__((noreturn)) static void child_exec(struct child *child)
@@ -37,7 +35,7 @@ __attribute__((noreturn)) static void child_exec(struct child *child)
 	sigset_t none;
 
 	setpgid(0, 0);
-	atomic_store_explicit(child->group, getpid(), memory_order_relaxed);
+	atomic_store_explicit(&child->slot->group, getpid(), memory_order_relaxed);
 	/* If we died before this call the kernel says nothing any more, but the parent is another one. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != child->parent)
 		_exit(127);
@@ -49,7 +47,7 @@ __attribute__((noreturn)) static void child_exec(struct child *child)
 	    (child->device->cpus && sched_setaffinity(0, sizeof(cpu_set_t), child->device->cpus) < 0) ||
 	    sigprocmask(SIG_SETMASK, &none, NULL) < 0 ||
 	    execve(child->device->path, child->device->argv, child->device->envp) < 0)
-		atomic_store_explicit(&child->error, errno, memory_order_relaxed);
+		atomic_store_explicit(&child->slot->error, errno, memory_order_relaxed);
 	_exit(127);
 }
 
@@ -67,7 +65,7 @@ int run_child_start(struct run *run, struct run_device *device)
 {
 	struct child child = {
 		.device = device,
-		.group = &run->guard.groups[device - run->devices],
+		.slot = &run->guard.slots[device - run->devices],
 		.parent = getpid(),
 		.null_fd = run->null_fd,
 		.n_files = run->n_files,
@@ -77,9 +75,10 @@ int run_child_start(struct run *run, struct run_device *device)
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	child.output_fd = fds[1];
+	atomic_store_explicit(&child.slot->error, 0, memory_order_relaxed);
 	/* Our end only: the device may expect that a write waits. */
 	device->pid = fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -1 : child_vfork(&child);
-	error = device->pid < 0 ? errno : atomic_load_explicit(&child.error, memory_order_relaxed);
+	error = device->pid < 0 ? errno : atomic_load_explicit(&child.slot->error, memory_order_relaxed);
 	close(fds[1]);
 	if (error == 0) {
 		device->fd = fds[0];
@@ -88,7 +87,7 @@ int run_child_start(struct run *run, struct run_device *device)
 	close(fds[0]);
 	if (device->pid > 0)
 		waitpid(device->pid, NULL, 0);
-	atomic_store_explicit(child.group, 0, memory_order_relaxed);
+	atomic_store_explicit(&child.slot->group, 0, memory_order_relaxed);
 	device->pid = 0;
 	return -error;
 }
@@ -115,8 +114,8 @@ __attribute__((noreturn)) static void guard_main(const struct run_guard *guard, 
 	do
 		n = read(STDIN_FILENO, &byte, 1);
 	while (n > 0 || (n < 0 && errno == EINTR));
-	for (size_t i = 0; i < guard->n_groups; i++) {
-		pid_t group = atomic_load_explicit(&guard->groups[i], memory_order_relaxed);
+	for (size_t i = 0; i < guard->n_slots; i++) {
+		pid_t group = atomic_load_explicit(&guard->slots[i].group, memory_order_relaxed);
 
 		if (group > 0)
 			kill(-group, SIGKILL);
@@ -124,15 +123,15 @@ __attribute__((noreturn)) static void guard_main(const struct run_guard *guard, 
 	_exit(0);
 }
 
-int run_guard_start(struct run_guard *guard, size_t n_groups)
+int run_guard_start(struct run_guard *guard, size_t n_slots)
 {
 	int fds[2];
 
-	guard->n_groups = n_groups;
-	guard->groups = mmap(NULL, n_groups * sizeof(*guard->groups), PROT_READ | PROT_WRITE,
-	                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (guard->groups == MAP_FAILED) {
-		guard->groups = NULL;
+	guard->n_slots = n_slots;
+	guard->slots = mmap(NULL, n_slots * sizeof(*guard->slots), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+	                    -1, 0);
+	if (guard->slots == MAP_FAILED) {
+		guard->slots = NULL;
 		return -errno;
 	}
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -157,9 +156,9 @@ void run_guard_end(struct run_guard *guard)
 		close(guard->fd);
 		waitpid(guard->pid, NULL, 0);
 	}
-	if (guard->groups)
-		munmap(guard->groups, guard->n_groups * sizeof(*guard->groups));
-	guard->groups = NULL;
+	if (guard->slots)
+		munmap(guard->slots, guard->n_slots * sizeof(*guard->slots));
+	guard->slots = NULL;
 }
 
 /* The children of this process, and so of its only thread. @return how many; 0 also where the kernel does not tell */

@@ -164,16 +164,20 @@ static void loop_start(struct run *run, struct run_device *device, int64_t now_n
 /* What it left is killed, its last lines are read, and then it may go. */
 static void loop_end(struct run *run, struct run_device *device, const siginfo_t *info)
 {
+	struct run_slot *slot = &run->guard.slots[device - run->devices];
+
 	run_child_signal(device, SIGKILL);
 	for (unsigned i = 0; i < LOOP_N_DRAIN && device->fd >= 0 && run_output_read(run, device); i++)
 		;
 	run_output_end(run, device);
 	loop_close(device);
-	atomic_store_explicit(&run->guard.groups[device - run->devices], 0, memory_order_relaxed);
+	atomic_store_explicit(&slot->group, 0, memory_order_relaxed);
 	waitpid(device->pid, NULL, 0);
 	device->pid = 0;
 	device->end_code = info->si_code == CLD_EXITED ? info->si_status : 0;
 	device->end_signal = info->si_code == CLD_EXITED ? 0 : info->si_status;
+	/* Where vfork() is a fork(), as under ThreadSanitizer, this is known only now. */
+	device->start_error = atomic_load_explicit(&slot->error, memory_order_relaxed);
 	device->has_failed = device->end_code != 0 || device->end_signal != 0;
 	loop_after_end(run, device, run_now_ns());
 }
@@ -324,6 +328,8 @@ static int loop_open(struct run *run)
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = LOOP_SIGNALS };
 	sigset_t signals;
 
+	/* Whoever started us may have ignored it; then the kernel would reap devices, and we would wait for ever. */
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);

@@ -136,12 +136,18 @@ struct run_output {
 	bool has_status;               /* it stands there */
 };
 
+/* What a device's process says of itself before it runs the program; in memory that we, it and the guard share. */
+struct run_slot {
+	_Atomic pid_t group; /* its process group; 0: none */
+	atomic_int error;    /* why it did not come to run the program */
+};
+
 /* A process that kills the devices' process groups if this one is killed itself. */
 struct run_guard {
 	pid_t pid;
-	int fd;                /* its pipe ends with us */
-	_Atomic pid_t *groups; /* one per device, 0: none */
-	size_t n_groups;
+	int fd;                 /* its pipe ends with us */
+	struct run_slot *slots; /* one per device */
+	size_t n_slots;
 };
 
 struct run_options {
@@ -211,7 +217,7 @@ void run_plan_fini(struct run *run);
 void run_plan_print(const struct run *run);
 
 /* run-child.c. 0 or negative errno. */
-int run_guard_start(struct run_guard *guard, size_t n_groups);
+int run_guard_start(struct run_guard *guard, size_t n_slots);
 void run_guard_end(struct run_guard *guard);
 /* Sets pid and fd. */
 int run_child_start(struct run *run, struct run_device *device);

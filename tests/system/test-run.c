@@ -386,6 +386,8 @@ static pid_t start_to(int out_fd, const char *const *arguments)
 
 		if (dup2(out_fd >= 0 ? out_fd : out, 1) < 0 || dup2(err, 2) < 0)
 			_exit(99);
+		/* As some who start programs do. */
+		signal(SIGCHLD, SIG_IGN);
 		/* What whoever runs the tests has left open is no business of a device's. */
 		close_range(3, ~0u, 0);
 		execv(line[0], line);
@@ -743,6 +745,31 @@ TEST(slow_reader, "who does not read our output slows the devices and does not k
 	CHECK_SYS(kill(pid, SIGINT));
 	CHECK_EQ(test_wait(pid), 1);
 	CHECK_HAS(ERR, "one (SIGINT)");
+	close(fds[0]);
+}
+
+TEST(late_reader, "who reads late gets every line, also when all devices have ended long ago")
+{
+	static char text[1 << 16];
+	size_t n_lines = 0;
+	int fds[2];
+	ssize_t n;
+	pid_t pid;
+	char *path;
+
+	/* More than fits into a pipe and into what waits for it: the devices have to wait as well. */
+	TOPOLOGY({ "talker", "talk", "\"count\": 32" }, { "last", "wait", NULL });
+	CHECK_SYS(pipe2(fds, O_CLOEXEC));
+	path = path_of("t.json");
+	pid = start_to(fds[1], (const char *const[]){ path, NULL });
+	close(fds[1]);
+	CHECK_SYS(kill(noted_pid("up", "last"), SIGINT));
+	CHECK_EVENTUALLY(strstr(ERR, "last: ended"));
+	while ((n = read(fds[0], text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			n_lines += text[i] == '\n';
+	CHECK_EQ(n_lines, 32 * 500);
+	CHECK_EQ(test_wait(pid), 0);
 	close(fds[0]);
 }
 
