@@ -226,7 +226,11 @@ __attribute__((constructor)) static void role_play(int argc, char **argv, char *
 		role_fork(false);
 		role_wait();
 	} else if (strcmp(role, "fork-away") == 0) {
+		/* Its child has the pipe as well: there is no end to be read. */
 		role_fork(true);
+		printf("unfinished");
+	} else if (strcmp(role, "fork-end") == 0) {
+		role_fork(false);
 	}
 	fflush(NULL);
 	_exit(exit_code);
@@ -804,6 +808,19 @@ TEST(forked, "what a device has started ends with it, in its process group or ou
 	CHECK_EQ(test_wait(pid), 0);
 	CHECK(!is_running(child));
 	CHECK(!is_running(away));
+	CHECK_HAS(OUT, "two | unfinished\n");
+}
+
+TEST(forked_and_ended, "what a device leaves in its process group is gone before another life of it begins")
+{
+	pid_t pid;
+
+	TOPOLOGY({ "one", "fork-end", NULL }, { "two", "wait", NULL });
+	pid = START();
+	CHECK_EVENTUALLY(strstr(ERR, "one: ended"));
+	CHECK_EVENTUALLY(!is_running(noted_pid("child", "one")));
+	CHECK_SYS(kill(noted_pid("up", "two"), SIGINT));
+	CHECK_EQ(test_wait(pid), 0);
 }
 
 TEST(killed_run, "when sealane run is killed, no device and nothing in its group stays")
@@ -818,6 +835,53 @@ TEST(killed_run, "when sealane run is killed, no device and nothing in its group
 	CHECK_EQ(test_kill(pid), -SIGKILL);
 	CHECK_EVENTUALLY(!is_running(device) && !is_running(child));
 	/* And the harness sees that nothing else stays either. */
+}
+
+/* A child of a process by its name. */
+static pid_t child_of(pid_t parent, const char *name)
+{
+	char path[64], line[64];
+	int pid = 0, found = 0;
+	FILE *children;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)parent, (int)parent);
+	children = fopen(path, "r");
+	while (children && !found && fscanf(children, "%d", &pid) == 1) {
+		FILE *comm;
+
+		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+		comm = fopen(path, "r");
+		if (comm && fgets(line, sizeof(line), comm) && strncmp(line, name, strlen(name)) == 0)
+			found = pid;
+		if (comm)
+			fclose(comm);
+	}
+	if (children)
+		fclose(children);
+	return found;
+}
+
+TEST(killed_guard, "when the guard is killed and then sealane run, no device stays either")
+{
+	pid_t pid, guard;
+
+	TOPOLOGY({ "two", "hang", "\"count\": 3" });
+	pid = START();
+	CHECK_EVENTUALLY(count(NOTES, "up two") == 3);
+	guard = child_of(pid, "sealane-guard");
+	if (!guard) {
+		test_kill(pid);
+		SKIP("this kernel does not list children in /proc");
+	}
+	CHECK_SYS(kill(guard, SIGKILL));
+	CHECK_EVENTUALLY(!is_running(guard));
+	CHECK_EQ(test_kill(pid), -SIGKILL);
+	for (int i = 0; i < 3; i++) {
+		char id[8];
+
+		snprintf(id, sizeof(id), "two%d", i);
+		CHECK_EVENTUALLY(!is_running(noted_pid("up", id)));
+	}
 }
 
 TEST(killed_run_at_any_moment, "nor does it when that happens while devices are started, restarted and stopped")
