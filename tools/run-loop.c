@@ -26,6 +26,10 @@
 /* What a device has left in its pipe, and a little of what somebody who has left its group may be writing. */
 #define LOOP_N_DRAIN 64
 
+/* A line that names more is no line. */
+#define LOOP_N_NAMED 8
+#define LOOP_N_REPORT 2000
+
 /* What epoll tells apart; below are the numbers of devices. */
 #define LOOP_OUTPUT_0 (UINT64_MAX - 1)
 #define LOOP_OUTPUT_1 (UINT64_MAX - 2)
@@ -132,6 +136,7 @@ static void loop_after_end(struct run *run, struct run_device *device, int64_t n
 		return;
 	}
 	device->state = RUN_ENDED;
+	device->is_cause = device->has_failed && !run->is_stopping;
 	if (device->has_failed || !run->options->quiet)
 		run_say(run, "%s: %s", device->name, device->has_failed ? text : "ended");
 	if (device->has_failed && !run->options->keep_going) {
@@ -343,32 +348,44 @@ static int loop_open(struct run *run)
 	return 0;
 }
 
-/* Who failed, in one line. */
-static int loop_report(struct run *run)
+/* Adds those that failed by themselves, or those that did while all were stopped. @return how many have been told of */
+static size_t loop_report_some(struct run *run, bool is_cause, size_t n, json_t *failed,
+                               char text[static LOOP_N_REPORT])
 {
-	json_t *failed = json_array();
-	char text[1500] = "", one[128];
-	size_t at = 0, n_failed = 0;
-	int exit_code;
+	char one[128];
 
 	for (size_t i = 0; i < run->n_devices; i++) {
 		const struct run_device *device = &run->devices[i];
+		size_t at = strlen(text);
 		json_t *end;
 
-		if (!device->has_failed)
+		if (!device->has_failed || device->is_cause != is_cause)
 			continue;
 		end = loop_end_to_json(device);
 		json_object_set_new(end, "device", json_string(device->name));
 		json_array_append_new(failed, end);
-		if (at < sizeof(text))
-			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s (%s)", n_failed ? ", " : "",
-			                       device->name, run_describe_end(device, one, sizeof(one)));
-		n_failed++;
+		if (n++ < LOOP_N_NAMED)
+			snprintf(text + at, LOOP_N_REPORT - at, "%s%.80s (%s)", n > 1 ? ", " : "", device->name,
+			         run_describe_end(device, one, sizeof(one)));
 	}
+	return n;
+}
+
+/* Who failed, in one line; first those for whom the others were stopped. */
+static int loop_report(struct run *run)
+{
+	json_t *failed = json_array();
+	char text[LOOP_N_REPORT] = "", more[32] = "";
+	size_t n_failed = loop_report_some(run, true, 0, failed, text);
+	int exit_code;
+
+	n_failed = loop_report_some(run, false, n_failed, failed, text);
 	exit_code = n_failed > 0 || run->is_deaf ? COMMAND_FAILED : COMMAND_OK;
 	run_output_status(run, "");
+	if (n_failed > LOOP_N_NAMED)
+		snprintf(more, sizeof(more), " and %zu more", n_failed - LOOP_N_NAMED);
 	if (n_failed > 0)
-		run_say(run, "%zu of %zu devices failed: %s", n_failed, run->n_devices, text);
+		run_say(run, "%zu of %zu devices failed: %s%s", n_failed, run->n_devices, text, more);
 	run_tell(run, "end", NULL, json_pack("{s:i, s:o}", "exit_code", exit_code, "failed", failed));
 	return exit_code;
 }

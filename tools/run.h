@@ -122,6 +122,7 @@ struct run_device {
 	int end_signal;         /* or the signal that ended it */
 	int start_error;        /* or the errno for which it could not be started */
 	bool has_failed;        /* its last life ended badly */
+	bool is_cause;          /* and nobody had told it to end */
 };
 
 /* What is waiting to be written to a descriptor that may not take it at once. */

@@ -553,6 +553,14 @@ TEST(restart_max, "a device that fails too often stops the run, and the exit cod
 	CHECK_HAS(ERR, "1 of 2 devices failed: bad (exit code 7)");
 }
 
+TEST(cause, "among those that ended badly the one for whom the others were stopped is named first, and few are")
+{
+	TOPOLOGY({ "deaf", "hang", "\"count\": 12" }, { "bad", "fail", "\"restart\": \"always\", \"restartMax\": 2" });
+	CHECK_EQ(RUN("--stop-timeout", "0"), 1);
+	CHECK_HAS(ERR, "13 of 13 devices failed: bad (exit code 7), deaf0 (SIG");
+	CHECK_HAS(ERR, " and 5 more\n");
+}
+
 TEST(keep_going, "with --keep-going a device that fails stops nobody, and the exit code still tells")
 {
 	pid_t pid;
