@@ -21,6 +21,9 @@
  *   sealane replay FILE --info | --verify [--json]
  *   sealane tap    --from ADDRESS --to ADDRESS --side ADDRESS [--percent P] [--side-max N] [--side-pattern push|pair] [--count N]
  *                  [--session NAME] [--json] [--quiet]
+ *   sealane run    TOPOLOGY.json [--exec|--count|--restart|--cpus ID=VALUE]... [--session NAME] [--runtime-dir DIR]
+ *                  [--stop-timeout S] [--timeout S] [--keep-going] [--strict] [--dry-run | --dot] [--json] [--quiet]
+ *                  [-- OPTIONS OF ALL DEVICES]
  *   sealane help [NAME], sealane --help, sealane --version
  *
  * Common to all: --help; sizes are a number with an optional K, M, G, T (powers of 1024,
@@ -30,6 +33,8 @@
  */
 #ifndef SEALANE_TOOLS_COMMAND_H
 #define SEALANE_TOOLS_COMMAND_H
+
+#include <stdbool.h>
 
 /* What every command returns and the program exits with. */
 enum command_exit {
@@ -50,5 +55,9 @@ int keep_main(int argc, char **argv);
 int record_main(int argc, char **argv);
 int replay_main(int argc, char **argv);
 int tap_main(int argc, char **argv);
+int run_main(int argc, char **argv);
+
+/* Whether `sealane NAME` is a command. */
+bool command_exists(const char *name);
 
 #endif

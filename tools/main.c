@@ -33,6 +33,9 @@ static const struct command commands[] = {
 	{ "record", "write the traffic of a channel to a file", record_main },
 	{ "replay", "send a recording again, with its timing", replay_main },
 	{ "tap", "forward a channel, and show a share of it on another", tap_main },
+#ifdef SEALANE_COMMAND_DEVICES
+	{ "run", "start a whole topology of devices, watch it, stop it", run_main },
+#endif
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -51,6 +54,11 @@ static const struct command *command_find(const char *name)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	return NULL;
+}
+
+bool command_exists(const char *name)
+{
+	return command_find(name) != NULL;
 }
 
 static int command_unknown(const char *name)
