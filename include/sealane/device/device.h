@@ -4,5 +4,7 @@
 #define SEALANE_DEVICE_DEVICE_H
 
 #include <sealane/device/error.h>
+#include <sealane/device/options.h>
+#include <sealane/device/properties.h>
 
 #endif
