@@ -3,7 +3,9 @@
 #ifndef SEALANE_DEVICE_DEVICE_H
 #define SEALANE_DEVICE_DEVICE_H
 
+#include <sealane/device/channel-config.h>
 #include <sealane/device/error.h>
+#include <sealane/device/mq-config.h>
 #include <sealane/device/options.h>
 #include <sealane/device/properties.h>
 

@@ -17,6 +17,7 @@
 #ifndef SEALANE_DEVICE_OPTIONS_H
 #define SEALANE_DEVICE_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -47,8 +48,13 @@ struct sea_option {
 	const char *default_text;      /**< NULL: it is not there unless it is given */
 	const char *help;              /**< one line */
 	const char *note;              /**< for the table: why it has no effect, or what to use instead; may be NULL */
+	const char *choices;           /**< NULL: any; else the words that are allowed: "low|high" */
+	const char *section;           /**< under what the help shows it; NULL: options of the program */
+	int64_t min;                   /**< of an integer; min and max 0: any */
+	int64_t max;                   /**< of an integer */
 	char short_name;               /**< as h in -h; 0: none */
-	char reserved[7];              /**< 0 */
+	bool is_size;                  /**< an unsigned integer that may have K, M, G, T behind it, or KiB to TiB */
+	char reserved[6];              /**< 0 */
 };
 
 /** Makes options: FairMQ's and ours. @param ret_options receives them; the caller frees them. @return 0; -ENOMEM. Since 0.3. */
