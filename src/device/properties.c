@@ -440,7 +440,7 @@ int sea_properties_parse(struct sea_properties *properties, const char *key, con
 		r = seai_value_parse(type, text, &value);
 		if (r == 0)
 			r = entry_new(&entry, key, &value, origin);
-		if (r < 0)
+		if (r < 0 || !entry)
 			return r;
 		r = properties_replace(properties, &entry, 1, &i);
 		/* Somebody made it of another type meanwhile. */
