@@ -256,7 +256,7 @@ static void entry_read_cpu_list(struct run_topology *topology, struct run_entry 
 		                   path ? "" : entry->name);
 		return;
 	}
-	if (r == 0 && sched_getaffinity(0, sizeof(allowed), &allowed) == 0) {
+	if (r == 0 && !topology->is_drawn && sched_getaffinity(0, sizeof(allowed), &allowed) == 0) {
 		for (int i = 0; i < CPU_SETSIZE && r == 0; i++)
 			if (CPU_ISSET(i, cpus) && !CPU_ISSET(i, &allowed))
 				r = -ERANGE;

@@ -243,7 +243,8 @@ static int run_topology(const struct run_call *call, const char *file)
 {
 	struct run_topology topology = { .overrides = call->overrides,
 		                         .n_overrides = call->n_overrides,
-		                         .is_strict = call->is_strict };
+		                         .is_strict = call->is_strict,
+		                         .is_drawn = call->is_dot };
 	struct run run = { .options = &call->options, .topology = &topology };
 	int exit_code = COMMAND_OK;
 

@@ -91,6 +91,7 @@ struct run_topology {
 	size_t n_edges;                 /* how many */
 	unsigned n_errors;              /* so many have been said */
 	bool is_strict;                 /* what is unknown is an error */
+	bool is_drawn;                  /* and nothing more: it may be meant for another machine */
 };
 
 /* Lines of a device on their way from its pipe. */

@@ -1055,7 +1055,7 @@ TEST(dry_run, "--dry-run prints lines that a shell takes, and starts nothing")
 	CHECK_STR_EQ(NOTES, "life one\n");
 }
 
-TEST(dot, "--dot prints who sends to whom, which end is bound, and copies once, also of a file without programs")
+TEST(dot, "--dot prints who sends to whom, which end is bound, and copies once, also of a file for another machine")
 {
 	write_file(
 		"t.json", 0600,
@@ -1069,7 +1069,7 @@ TEST(dot, "--dot prints who sends to whom, which end is bound, and copies once, 
 									" {\"name\": \"data2\", \"type\": \"push\", \"method\": \"connect\", \"address\": \"ipc://x\"}]},\n"
 									"{\"id\": \"sink\", \"channels\": [ {\"name\": \"in\", \"type\": \"pull\", \"address\": \"@ipc://x,>ipc://y\"},\n"
 									" {\"name\": \"ctl\", \"type\": \"pair\", \"method\": \"bind\", \"address\": \"ipc://c\"} ]},\n"
-									"{\"id\": \"boss\", \"channels\": [ {\"name\": \"ctl\", \"type\": \"pair\", \"method\": \"connect\", "
+									"{\"id\": \"boss\", \"cpus\": \"1023\", \"channels\": [ {\"name\": \"ctl\", \"type\": \"pair\", \"method\": \"connect\", "
 									"\"address\": \"ipc://c\"} ]} ]}}");
 	CHECK_EQ(RUN("--dot"), 0);
 	CHECK_HAS(OUT, "\"processor\" [label=\"processor x3\"];");
