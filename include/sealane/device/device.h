@@ -4,5 +4,8 @@
 #define SEALANE_DEVICE_DEVICE_H
 
 #include <sealane/device/error.h>
+#include <sealane/device/log.h>
+#include <sealane/device/machine.h>
+#include <sealane/device/state.h>
 
 #endif
