@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ownership of locals in this library, which does not include the core's own headers; the idea is that of base/cleanup.h. */
+/*
+ * Ownership of locals, as in the core's base/cleanup.h, which this library does not see: every owning local is declared with its
+ * cleanup and leaves the function by a take.
+ */
 #ifndef SEALANE_DEVICE_CLEANUP_H
 #define SEALANE_DEVICE_CLEANUP_H
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define SEAI_CLEANUP(function) __attribute__((cleanup(function)))
+
+/* Moves a pointer out of a variable and leaves NULL behind. */
+#define SEAI_TAKE(pointer)                              \
+	({                                              \
+		__typeof__(pointer) taken_ = (pointer); \
+		(pointer) = NULL;                       \
+		taken_;                                 \
+	})
 
 static inline void seai_cleanup_free(void *pointer_to_pointer)
 {

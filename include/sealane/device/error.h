@@ -39,6 +39,9 @@ int sea_error_set(struct sea_error *error, int code, const char *key, const char
  */
 char *sea_error_line(const struct sea_error *error, char *line, unsigned n_bytes);
 
+/** Is told of what is strange but goes on: an unknown key, an option without effect. @param warning borrowed until the return */
+typedef void (*sea_warning_fn)(const struct sea_error *warning, void *userdata);
+
 #ifdef __cplusplus
 }
 #endif
