@@ -41,7 +41,7 @@ static bool work_is_failing(struct sea_machine *machine)
 	bool is_failing;
 
 	pthread_mutex_lock(&machine->lock);
-	is_failing = sea_machine_is_pending(machine) && machine->next == SEA_STATE_ERROR;
+	is_failing = seai_machine_is_pending(machine) && machine->next == SEA_STATE_ERROR;
 	pthread_mutex_unlock(&machine->lock);
 	return is_failing;
 }
@@ -49,7 +49,7 @@ static bool work_is_failing(struct sea_machine *machine)
 /* The state goes on by itself, unless something else has been asked for. */
 static int work_go_on(struct sea_machine *machine, int r)
 {
-	if (r >= 0 && !sea_machine_is_pending(machine))
+	if (r >= 0 && !seai_machine_is_pending(machine))
 		seai_machine_change(machine, SEA_TRANSITION_AUTO);
 	return r < 0 ? r : 0;
 }
@@ -112,7 +112,7 @@ static int work_run_hooks(struct sea_machine *machine)
 	}
 	if (r < 0)
 		return r;
-	if (!sea_machine_is_pending(machine))
+	if (!seai_machine_is_pending(machine))
 		seai_machine_change(machine, SEA_TRANSITION_STOP);
 	return work_hook(machine, machine->hooks.post_run, "post_run");
 }

@@ -114,7 +114,7 @@ enum sea_device_state sea_machine_state(const struct sea_machine *machine)
 
 int sea_machine_is_pending(const struct sea_machine *machine)
 {
-	return atomic_load_explicit(&machine->is_pending, memory_order_relaxed);
+	return seai_machine_is_pending(machine) || atomic_load_explicit(&machine->is_cancelled, memory_order_relaxed);
 }
 
 /* Transitions. ---------------------------------------------------------------------------- */
@@ -135,7 +135,7 @@ static void machine_tell_interrupt(struct sea_machine *machine)
 	if (!machine->steps.interrupt || machine->is_telling)
 		return;
 	machine->is_telling = true;
-	while (machine->is_interrupted != sea_machine_is_pending(machine)) {
+	while (machine->is_interrupted != (bool)sea_machine_is_pending(machine)) {
 		const bool on = !machine->is_interrupted;
 
 		machine->is_interrupted = on;
@@ -153,7 +153,7 @@ int seai_machine_change(struct sea_machine *machine, enum sea_transition transit
 	int r = 0;
 
 	machine_lock(machine);
-	if (sea_machine_is_pending(machine) && (!is_error || machine->next == SEA_STATE_ERROR)) {
+	if (seai_machine_is_pending(machine) && (!is_error || machine->next == SEA_STATE_ERROR)) {
 		r = is_error ? 0 : -EBUSY;
 		machine_unlock(machine);
 		return r;
@@ -185,15 +185,29 @@ int sea_machine_change_state(struct sea_machine *machine, enum sea_transition tr
 	return seai_machine_change(machine, transition);
 }
 
+void sea_machine_interrupt(struct sea_machine *machine)
+{
+	machine_lock(machine);
+	if (!sea_device_state_is_resting(sea_machine_state(machine))) {
+		machine->n_notifying++;
+		atomic_store_explicit(&machine->is_cancelled, true, memory_order_relaxed);
+		pthread_cond_broadcast(&machine->changed);
+		machine_tell_interrupt(machine);
+		if (--machine->n_notifying == 0)
+			pthread_cond_broadcast(&machine->changed);
+	}
+	machine_unlock(machine);
+}
+
 /* Waiting. -------------------------------------------------------------------------------- */
 
 int seai_machine_wait_pending(struct sea_machine *machine, int64_t deadline_ns)
 {
 	int r = 0;
 
-	while (!sea_machine_is_pending(machine) && r != -ETIMEDOUT)
+	while (!seai_machine_is_pending(machine) && r != -ETIMEDOUT)
 		r = machine_wait(machine, deadline_ns);
-	return sea_machine_is_pending(machine) ? 0 : -ETIMEDOUT;
+	return seai_machine_is_pending(machine) ? 0 : -ETIMEDOUT;
 }
 
 int sea_machine_wait_for(struct sea_machine *machine, int64_t duration_ns)
@@ -324,11 +338,12 @@ static enum sea_device_state machine_next(struct sea_machine *machine)
 	enum sea_device_state from, to;
 
 	machine_lock(machine);
-	while (!sea_machine_is_pending(machine) || machine->n_notifying > 0)
+	while (!seai_machine_is_pending(machine) || machine->n_notifying > 0)
 		machine_wait(machine, SEAI_FOR_EVER);
 	from = sea_machine_state(machine);
 	to = machine->next;
 	atomic_store_explicit(&machine->is_pending, false, memory_order_relaxed);
+	atomic_store_explicit(&machine->is_cancelled, false, memory_order_relaxed);
 	machine_enter(machine, to);
 	machine_tell_interrupt(machine);
 	machine_unlock(machine);

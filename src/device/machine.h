@@ -25,6 +25,7 @@ struct sea_machine {
 	/* Written under the lock; relaxed, for whoever reads them without it learns no more than their value. */
 	atomic_int state;
 	atomic_bool is_pending;
+	atomic_bool is_cancelled;   /* until the next state: whoever works is to come to an end */
 	enum sea_device_state next; /* while is_pending */
 
 	unsigned n_notifying; /* threads that tell of their transition; the state is entered after them */
@@ -54,5 +55,11 @@ int seai_machine_change(struct sea_machine *machine, enum sea_transition transit
 
 /* Waits until a new state is pending. @return 0; -ETIMEDOUT. Lock held. */
 int seai_machine_wait_pending(struct sea_machine *machine, int64_t deadline_ns);
+
+/* A new state is pending; sea_machine_is_pending() says so also where the present one has been interrupted. */
+static inline bool seai_machine_is_pending(const struct sea_machine *machine)
+{
+	return atomic_load_explicit(&machine->is_pending, memory_order_relaxed);
+}
 
 #endif

@@ -67,7 +67,7 @@ struct sea_machine_steps {
 	sea_hook_fn clear; /**< RESETTING DEVICE, after the hook */
 	/**
 	 * Called with 1 in the thread that asks for a transition, when the new state is pending, and with 0 on the state thread when that
-	 * state is entered: what waits is interrupted exactly as long as a new state is pending. Never called by two threads at once.
+	 * state is entered: what waits is interrupted exactly as long as sea_machine_is_pending() says so. Never called by two threads at once.
 	 */
 	sea_machine_interrupt_fn interrupt;
 	void *userdata; /**< passed to all of them */
@@ -121,13 +121,19 @@ int sea_machine_change_state(struct sea_machine *machine, enum sea_transition tr
 /** The state now. Any thread. Since 0.3. */
 enum sea_device_state sea_machine_state(const struct sea_machine *machine);
 
-/** 1 while a new state is pending: who works is to come to an end. Costs one load. Any thread. Since 0.3. */
+/**
+ * Asks whoever works in the present state to come to an end, as if a new state was pending, until the next is entered. Nothing where the
+ * device rests. This is how a device that waits for its peers in CONNECTING is ended. Any thread, not from an interrupt. Since 0.3.
+ */
+void sea_machine_interrupt(struct sea_machine *machine);
+
+/** 1 while a new state is pending or the present one is interrupted: who works is to come to an end. Any thread. Since 0.3. */
 int sea_machine_is_pending(const struct sea_machine *machine);
 
 /**
  * Sleeps, until a new state is pending. FairMQ's WaitFor().
  * @param duration_ns -1 for ever
- * @return 0 the time is over; -EINTR a new state is pending, or the machine is at its end. Any thread. Since 0.3.
+ * @return 0 the time is over; -EINTR a new state is pending, the present one interrupted, or the machine at its end. Any thread. Since 0.3.
  */
 int sea_machine_wait_for(struct sea_machine *machine, int64_t duration_ns);
 
