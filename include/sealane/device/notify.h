@@ -14,7 +14,7 @@ extern "C" {
 
 /**
  * Sends assignments, one per line: "READY=1", "STATUS=RUNNING\nWATCHDOG=1".
- * @return 1 sent; 0 nobody wants to know; negative errno: it could not be sent, now. Never waits. Any thread. Since 0.3.
+ * @return 1 sent; 0 nobody wants to know; negative errno: it could not be sent, -EAGAIN: within a second. Any thread. Since 0.3.
  */
 int sea_notify(const char *assignments);
 
