@@ -14,6 +14,8 @@
  *                  [--self-destruct] [--json | --prometheus | --influx]
  *   sealane top    [--session NAME] [--runtime-dir DIR] [--timeout MS] [--self-destruct]
  *   sealane keep   --region NAME=SIZE | --heap NAME=SIZE ... [--pages KIND] [--mlock] [--session NAME] [--runtime-dir DIR] [--json]
+ *   sealane control [--session NAME] [--runtime-dir DIR] [--json] [DEVICE [state | transition NAME | wait STATE [TIMEOUT_MS] |
+ *                  get KEY | set KEY VALUE | list [PREFIX] | watch]]
  *   sealane help [NAME], sealane --help, sealane --version
  *
  * Common to all: --help; sizes are a number with an optional K, M, G, T (powers of 1024,
@@ -40,5 +42,6 @@ int doctor_main(int argc, char **argv);
 int monitor_main(int argc, char **argv);
 int top_main(int argc, char **argv);
 int keep_main(int argc, char **argv);
+int control_main(int argc, char **argv);
 
 #endif

@@ -30,6 +30,7 @@ static const struct command commands[] = {
 	{ "monitor", "watch a session: processes, memory, queues, who holds what", monitor_main },
 	{ "top", "the same, full screen", top_main },
 	{ "keep", "keep memory across the restarts of devices", keep_main },
+	{ "control", "ask and drive running devices", control_main },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
