@@ -29,7 +29,8 @@ int seai_device_path_encode(const char *id, const char *end, char *name, size_t 
 
 	if (n_bytes < 8)
 		return -ENAMETOOLONG;
-	memcpy(name, "d-", 2);
+	name[0] = 'd';
+	name[1] = '-';
 	for (; *id; id++) {
 		if (n + 4 > n_bytes)
 			return -ENAMETOOLONG;

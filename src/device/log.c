@@ -360,30 +360,31 @@ static void log_console(const struct log_settings *settings, int journal_fd, con
 	seai_log_text_fini(&text);
 }
 
-static void log_line(struct seai_log_line *line)
+static void log_line(const struct seai_log_line *given)
 {
 	SEAI_AUTO_FD int file_fd = -1;
 	SEAI_AUTO_FD int journal_fd = -1;
+	struct seai_log_line line = *given;
 	struct log_settings settings;
 
-	clock_gettime(CLOCK_REALTIME, &line->time);
+	clock_gettime(CLOCK_REALTIME, &line.time);
 	pthread_mutex_lock(&log_lock);
 	settings = log_now;
 	/* Duplicates, so that they may be closed meanwhile. The console needs none, and costs no call. */
-	if (settings.file_fd >= 0 && log_reaches(line->severity, settings.file_severity))
+	if (settings.file_fd >= 0 && log_reaches(line.severity, settings.file_severity))
 		file_fd = fcntl(settings.file_fd, F_DUPFD_CLOEXEC, 3);
 	if (settings.journal_fd >= 0)
 		journal_fd = fcntl(settings.journal_fd, F_DUPFD_CLOEXEC, 3);
 	pthread_mutex_unlock(&log_lock);
-	line->device = settings.device;
-	line->session = settings.session;
-	if (log_reaches(line->severity, settings.severity))
-		log_console(&settings, journal_fd, line);
+	line.device = settings.device;
+	line.session = settings.session;
+	if (log_reaches(line.severity, settings.severity))
+		log_console(&settings, journal_fd, &line);
 	if (file_fd >= 0) {
 		struct seai_log_text text;
 
 		seai_log_text_init(&text);
-		seai_log_form_fairlogger(&text, line, settings.verbosity, false);
+		seai_log_form_fairlogger(&text, &line, settings.verbosity, false);
 		log_write(file_fd, text.data, text.n);
 		seai_log_text_fini(&text);
 	}
