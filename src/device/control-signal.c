@@ -89,6 +89,22 @@ void seai_device_signals_remove(int fd)
 	pthread_mutex_unlock(&signals_lock);
 }
 
+void seai_device_signals_forget(void)
+{
+	if (signals_n_users > 0) {
+		sigaction(SIGINT, &signals_before_int, NULL);
+		sigaction(SIGTERM, &signals_before_term, NULL);
+	}
+	signals_n_users = 0;
+	for (int i = 0; i < SIGNALS_N_FDS; i++)
+		atomic_store(&signals_fds[i], -1);
+	atomic_store(&signals_terminal_fd, -1);
+	/* Another thread may have been in the handler; it is not here. */
+	atomic_store(&signals_n_handling, 0);
+	atomic_store(&signals_n_received, 0);
+	pthread_mutex_init(&signals_lock, NULL);
+}
+
 int seai_device_signals_last(void)
 {
 	return atomic_load(&signals_number);

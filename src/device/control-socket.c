@@ -2,9 +2,9 @@
 /*
  * The socket of a device, and those who are connected to it.
  *
- * Beside d-ID.sock lies d-ID.lock, which its device keeps locked for as long as it lives: who has the lock may take whatever socket
- * is left there for a dead one's. The odd rule: nothing is ever waited for here; a client that is slow has a queue, and one whose queue
- * is full, or does not move for half a minute, is dropped.
+ * It gets its name when it listens, under the lock of the session's directory, so that one which refuses is a dead device's: the next
+ * of that id takes its place. The odd rule: nothing is ever waited for while the device lives; a client that is slow has a queue,
+ * and one whose queue is full, or does not move for half a minute, is dropped.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,54 +23,75 @@
 #define SOCKET_QUEUE_N_MAX (256u << 10)
 #define SOCKET_STUCK_NS (30 * SEAI_NS_PER_S)
 
-/* The lock. --------------------------------------------------------------------------------- */
+/* The lock is held for as long as it takes to make a few files; a process of the same user that keeps it is an error, not a hang. */
+#define SOCKET_LOCK_TIMEOUT_NS (5 * SEAI_NS_PER_S)
 
-/* Whether a file still has its name: whoever removes it does so with the lock held. */
-static bool socket_has_name(int directory_fd, const char *name, int fd)
+/* Its name. --------------------------------------------------------------------------------- */
+
+/* The lock that the core takes as well when it makes and removes files there. @return the locked file; -EBUSY */
+static int socket_lock(int directory_fd)
 {
-	struct stat named, opened;
-
-	return fstatat(directory_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd, &opened) == 0 &&
-	       named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
-}
-
-/* @return the locked file; -EADDRINUSE somebody else has it */
-static int socket_lock(int directory_fd, const char *name)
-{
-	for (;;) {
-		SEAI_AUTO_FD int fd = openat(directory_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-		if (fd < 0)
-			return -errno;
-		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-			return errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
-		if (socket_has_name(directory_fd, name, fd))
-			return seai_take_fd(&fd);
-	}
-}
-
-/* Bound under its name: nobody else may, for we have the lock. Who finds it before it listens is refused, and tries again. */
-static int socket_listen(int directory_fd, const char *name)
-{
-	SEAI_AUTO_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int n;
+	SEAI_AUTO_FD int fd = openat(directory_fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const int64_t deadline_ns = seai_deadline(SOCKET_LOCK_TIMEOUT_NS);
+	struct stat stat;
 
 	if (fd < 0)
 		return -errno;
-	n = snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", directory_fd, name);
-	if (n < 0 || n >= (int)sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	unlinkat(directory_fd, name, 0);
-	/* The mode of the file is that of the socket: there is no moment at which others could connect. */
-	fchmod(fd, 0600);
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	(void)fchmodat(directory_fd, name, 0600, 0);
-	if (listen(fd, (int)SEAI_CONTROL_N_CLIENTS) < 0) {
-		const int r = -errno;
+	/* In a session of a group its other members take it as well. */
+	if (fstat(directory_fd, &stat) == 0 && stat.st_mode & 0020)
+		(void)fchmod(fd, 0660);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		const struct timespec pause = { .tv_nsec = 200000 };
 
-		unlinkat(directory_fd, name, 0);
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (seai_now_ns() > deadline_ns)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+	return seai_take_fd(&fd);
+}
+
+static int socket_address(int directory_fd, const char *name, struct sockaddr_un *address)
+{
+	const int n = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", directory_fd, name);
+
+	address->sun_family = AF_UNIX;
+	return n < 0 || n >= (int)sizeof(address->sun_path) ? -ENAMETOOLONG : 0;
+}
+
+/* Whether anybody listens under that name; full, stopped and forbidden ones do. Lock held. */
+static bool socket_is_alive(int directory_fd, const char *name)
+{
+	SEAI_AUTO_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+
+	return fd < 0 || socket_address(directory_fd, name, &address) < 0 ||
+	       connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
+	       (errno != ECONNREFUSED && errno != ENOENT);
+}
+
+/* Lock held. @return a socket that listens under that name */
+static int socket_listen(int directory_fd, const char *name)
+{
+	SEAI_AUTO_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	char temporary[40];
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(temporary, sizeof(temporary), ".t-d-%d", (int)getpid());
+	r = socket_address(directory_fd, temporary, &address);
+	if (r < 0)
+		return r;
+	unlinkat(directory_fd, temporary, 0);
+	/* The mode of the descriptor becomes that of the file: there is no moment at which others could connect. */
+	if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	if (listen(fd, (int)SEAI_CONTROL_N_CLIENTS) < 0 || renameat(directory_fd, temporary, directory_fd, name) < 0) {
+		r = -errno;
+		unlinkat(directory_fd, temporary, 0);
 		return r;
 	}
 	return seai_take_fd(&fd);
@@ -80,32 +101,32 @@ int seai_device_socket_open(struct seai_control_socket *socket, const char *dire
 {
 	SEAI_AUTO_FD int directory_fd = -1;
 	SEAI_AUTO_FD int lock_fd = -1;
-	char lock_name[sizeof(socket->name)];
+	struct sockaddr_un address;
 	int r;
 
-	socket->directory_fd = socket->lock_fd = socket->listen_fd = -1;
+	socket->directory_fd = socket->listen_fd = -1;
 	for (size_t i = 0; i < SEAI_CONTROL_N_CLIENTS; i++)
 		socket->clients[i].fd = -1;
 	if (!directory)
 		return 0;
-	r = seai_device_path_encode(id, ".lock", lock_name, sizeof(lock_name));
-	if (r == 0)
-		r = seai_device_path_encode(id, ".sock", socket->name, sizeof(socket->name));
+	r = seai_device_path_encode(id, ".sock", socket->name, sizeof(socket->name));
 	if (r < 0)
 		return r;
 	directory_fd = seai_device_path_open(directory);
 	if (directory_fd < 0)
 		return directory_fd;
-	lock_fd = socket_lock(directory_fd, lock_name);
+	r = socket_address(directory_fd, socket->name, &address);
+	if (r < 0)
+		return r;
+	lock_fd = socket_lock(directory_fd);
 	if (lock_fd < 0)
 		return lock_fd;
+	if (socket_is_alive(directory_fd, socket->name))
+		return -EADDRINUSE;
 	socket->listen_fd = socket_listen(directory_fd, socket->name);
-	if (socket->listen_fd < 0) {
-		unlinkat(directory_fd, lock_name, 0);
+	if (socket->listen_fd < 0)
 		return socket->listen_fd;
-	}
 	socket->directory_fd = seai_take_fd(&directory_fd);
-	socket->lock_fd = seai_take_fd(&lock_fd);
 	return 0;
 }
 
@@ -124,19 +145,22 @@ static void client_close(struct seai_control_client *client)
 
 void seai_device_socket_close(struct seai_control_socket *socket)
 {
-	char lock_name[sizeof(socket->name)];
-
 	if (socket->directory_fd < 0)
 		return;
 	for (size_t i = 0; i < SEAI_CONTROL_N_CLIENTS; i++)
 		if (socket->clients[i].fd >= 0)
 			client_close(&socket->clients[i]);
-	strcpy(lock_name, socket->name);
-	strcpy(lock_name + strlen(lock_name) - strlen(".sock"), ".lock");
+	/* While it listens the name is nobody else's. */
 	unlinkat(socket->directory_fd, socket->name, 0);
-	unlinkat(socket->directory_fd, lock_name, 0);
 	socket->listen_fd = seai_close(socket->listen_fd);
-	socket->lock_fd = seai_close(socket->lock_fd);
+	socket->directory_fd = seai_close(socket->directory_fd);
+}
+
+void seai_device_socket_forget(struct seai_control_socket *socket)
+{
+	for (size_t i = 0; i < SEAI_CONTROL_N_CLIENTS; i++)
+		socket->clients[i].fd = seai_close(socket->clients[i].fd);
+	socket->listen_fd = seai_close(socket->listen_fd);
 	socket->directory_fd = seai_close(socket->directory_fd);
 }
 

@@ -242,6 +242,62 @@ static void *control_run(void *userdata)
 	return NULL;
 }
 
+/* Forks. ---------------------------------------------------------------------------------------- */
+
+static pthread_mutex_t controls_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sea_control *controls;
+static pthread_once_t controls_once = PTHREAD_ONCE_INIT;
+
+static void controls_before_fork(void)
+{
+	pthread_mutex_lock(&controls_lock);
+}
+
+static void controls_after_fork(void)
+{
+	pthread_mutex_unlock(&controls_lock);
+}
+
+/* A child of a device is no device: else its signals would end the parent, and the parent's socket would outlive it. */
+static void controls_in_child(void)
+{
+	for (struct sea_control *control = controls; control; control = control->next) {
+		control->is_forked = true;
+		seai_device_socket_forget(&control->socket);
+		control->wake_fd = seai_close(control->wake_fd);
+		control->signal_fd = seai_close(control->signal_fd);
+	}
+	if (controls)
+		seai_device_signals_forget();
+	pthread_mutex_unlock(&controls_lock);
+}
+
+static void controls_watch_forks(void)
+{
+	pthread_atfork(controls_before_fork, controls_after_fork, controls_in_child);
+}
+
+static void controls_add(struct sea_control *control)
+{
+	pthread_once(&controls_once, controls_watch_forks);
+	pthread_mutex_lock(&controls_lock);
+	control->next = controls;
+	controls = control;
+	pthread_mutex_unlock(&controls_lock);
+}
+
+static void controls_remove(const struct sea_control *control)
+{
+	struct sea_control **at = &controls;
+
+	pthread_mutex_lock(&controls_lock);
+	while (*at && *at != control)
+		at = &(*at)->next;
+	if (*at)
+		*at = control->next;
+	pthread_mutex_unlock(&controls_lock);
+}
+
 /* Everything but SIGINT and SIGTERM is for the threads of the program. */
 static int control_start_thread(struct sea_control *control)
 {
@@ -257,10 +313,12 @@ static int control_start_thread(struct sea_control *control)
 
 static void control_free(struct sea_control *control)
 {
+	controls_remove(control);
 	if (control->signal_fd >= 0)
 		seai_device_signals_remove(control->signal_fd);
 	seai_device_socket_close(&control->socket);
-	seai_device_keys_fini(control);
+	if (!control->is_forked)
+		seai_device_keys_fini(control);
 	seai_close(control->signal_fd);
 	seai_close(control->wake_fd);
 	free(control);
@@ -320,6 +378,9 @@ int sea_control_start(struct sea_control **ret_control, struct sea_machine *mach
 		                        ? SEA_CONTROL_INTERACTIVE
 		                        : SEA_CONTROL_STATIC;
 	control->plan = control_is_driving(control) ? SEAI_CONTROL_UP : SEAI_CONTROL_REST;
+	/* Also in a child that is forked in the middle of this. */
+	seai_device_socket_open(&control->socket, NULL, NULL);
+	controls_add(control);
 	r = control_open(control, options);
 	if (r == 0) {
 		/* First of all, so that it knows a state before those who are told of it ask. */
@@ -349,6 +410,10 @@ struct sea_control *sea_control_stop(struct sea_control *control)
 {
 	if (!control)
 		return NULL;
+	if (control->is_forked) {
+		control_free(control);
+		return NULL;
+	}
 	atomic_store(&control->must_stop, true);
 	control_wake(control->wake_fd);
 	pthread_join(control->thread, NULL);
@@ -359,6 +424,8 @@ struct sea_control *sea_control_stop(struct sea_control *control)
 
 void sea_control_shut_down(struct sea_control *control)
 {
+	if (control->is_forked)
+		return;
 	atomic_store(&control->must_shut_down, true);
 	control_wake(control->wake_fd);
 }

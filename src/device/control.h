@@ -55,13 +55,14 @@ struct seai_control_client {
 
 struct seai_control_socket {
 	int directory_fd; /* -1: no socket */
-	int lock_fd;
 	int listen_fd;
 	char name[224]; /* d-ID.sock */
 	struct seai_control_client clients[SEAI_CONTROL_N_CLIENTS];
 };
 
 struct sea_control {
+	struct sea_control *next; /* of all in the process */
+	bool is_forked;           /* this is a copy in a child: its thread is not here, nor are its descriptors */
 	struct sea_machine *machine;
 	struct sea_properties *properties;
 	enum sea_control_mode mode;
@@ -95,6 +96,8 @@ void seai_device_control_go_down(struct sea_control *control, const char *why);
 int seai_device_signals_add(int fd);
 void seai_device_signals_remove(int fd);
 int seai_device_signals_last(void);
+/* In a forked child: signals do there what they did before. */
+void seai_device_signals_forget(void);
 /* What a second signal is to put right before it aborts. */
 void seai_device_signals_set_terminal(int fd, const struct termios *before);
 void seai_device_signals_clear_terminal(void);
@@ -110,6 +113,8 @@ void seai_device_keys_go_on(struct sea_control *control);
 /* control-socket.c */
 int seai_device_socket_open(struct seai_control_socket *socket, const char *directory, const char *id);
 void seai_device_socket_close(struct seai_control_socket *socket);
+/* In a forked child: closes what is the parent's, and removes nothing. */
+void seai_device_socket_forget(struct seai_control_socket *socket);
 /* Appends what is to be polled. @return how many; *deadline_ns is brought forward where something is due earlier */
 size_t seai_device_socket_poll(struct sea_control *control, struct pollfd *fds, int64_t *deadline_ns);
 void seai_device_socket_handle(struct sea_control *control, const struct pollfd *fds, size_t n_fds);

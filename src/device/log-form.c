@@ -185,7 +185,7 @@ static const char *form_lower(enum sea_severity severity, char name[16])
 	const char *upper = sea_severity_name(severity);
 	size_t i;
 
-	for (i = 0; upper[i] && i < 15; i++)
+	for (i = 0; i < 15 && upper[i]; i++)
 		name[i] = (char)(upper[i] >= 'A' && upper[i] <= 'Z' ? upper[i] - 'A' + 'a' : upper[i]);
 	name[i] = 0;
 	return name;

@@ -28,6 +28,14 @@ static int hook(struct sea_device *device, const char *name)
 		CHECK_OK(sea_machine_change_state(device->machine, SEA_TRANSITION_ERROR_FOUND));
 	if (is(spec->raises, name))
 		CHECK_EQ(raise(SIGINT), 0);
+	if (is(spec->forks, name)) {
+		const pid_t pid = (pid_t)CHECK_SYS(fork());
+
+		if (pid == 0)
+			for (;;)
+				pause();
+		*spec->child = pid;
+	}
 	if (is(spec->sleeps, name)) {
 		test_step_signal(spec->reached, 1);
 		CHECK_ERR(sea_machine_wait_for(device->machine, INT64_C(600) * 1000000000), -EINTR);

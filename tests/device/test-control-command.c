@@ -164,6 +164,19 @@ TEST(lists, "the devices of a session are listed with process and state, also de
 	CHECK_EQ(test_wait(pids[1]), 0);
 }
 
+TEST(doctor, "the doctor knows the sockets of devices, and removes that of a dead one")
+{
+	pid_t pid = start();
+
+	CHECK_EQ(run_all((const char *const[]){ "sealane", "doctor", "-s", "s", NULL }) == 2, 0);
+	CHECK(strstr(output, "controls a device, process ") != NULL);
+	CHECK_EQ(test_kill(pid), -SIGKILL);
+	CHECK_EQ(CONTROL("dev"), 1);
+	run_all((const char *const[]){ "sealane", "doctor", "-s", "s", "--clean", NULL });
+	CHECK_EQ(run_all((const char *const[]){ "sealane", "control", "-s", "s", NULL }), 0);
+	CHECK_STR_EQ(output, "no devices in this session\n");
+}
+
 TEST(json, "each request has its answer as JSON")
 {
 	pid_t pid = start();

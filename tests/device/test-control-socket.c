@@ -61,7 +61,7 @@ static int count_files(void)
 	int n = -1;
 
 	CHECK_OK(sea_control_directory("s", NULL, directory, sizeof(directory)));
-	snprintf(command, sizeof(command), "ls -A '%s' | wc -l", directory);
+	snprintf(command, sizeof(command), "ls -A '%s' | grep -vc '^.lock$'", directory);
 	file = popen(command, "r");
 	CHECK(file != NULL && fscanf(file, "%d", &n) == 1);
 	pclose(file);
@@ -372,6 +372,67 @@ TEST(killed_device, "a device that is killed leaves nothing that keeps it from s
 	pid = start(&fd);
 	end(pid, fd);
 	CHECK_EQ(count_files(), 0);
+}
+
+TEST(leftovers,
+     "what a killed device leaves goes with the next start of any process of the session, and what lives stays")
+{
+	struct machine_spec other = external;
+	struct sea_session *session;
+	pid_t pids[2];
+	int fd;
+
+	other.control.id = "other";
+	pids[0] = start(&fd);
+	close(fd);
+	pids[1] = machine_start(&other);
+	fd = machine_connect("s", "other");
+	test_kill(pids[0]);
+	CHECK_EQ(count_files(), 2);
+	CHECK_OK(sea_session_open(&session, &(struct sea_session_options){ .name = "s" }));
+	sea_session_close(session);
+	CHECK_EQ(count_files(), 1);
+	cycle(fd);
+	end(pids[1], fd);
+	CHECK_EQ(count_files(), 0);
+}
+
+TEST(forked, "a child that a device has forked keeps neither its signals nor its socket")
+{
+	struct machine_spec spec = external;
+	struct test_step reached;
+	pid_t pid, other;
+	int fd;
+
+	test_step_init(&reached);
+	spec.control.mode = SEA_CONTROL_STATIC;
+	spec.forks = "pre_run";
+	spec.child = test_shared(sizeof(*spec.child));
+	spec.sleeps = "run";
+	spec.reached = &reached;
+	for (int i = 0; i < 2; i++) {
+		pid = machine_start(&spec);
+		test_step_wait(&reached);
+		/* We are the child's guardian when its parent has ended. */
+		CHECK_GT(*spec.child, 0);
+		fd = machine_connect("s", spec.control.id);
+		CHECK_STR_EQ(machine_ask(fd, "state"), "ok RUNNING");
+		if (i == 0) {
+			/* The signal ends the child alone. */
+			CHECK_SYS(kill(*spec.child, SIGTERM));
+			CHECK_STR_EQ(machine_ask(fd, "wait READY 20"), "error ETIMEDOUT the state is RUNNING");
+			end(pid, fd);
+			continue;
+		}
+		test_kill(pid);
+		CHECK_ERR(sea_control_request(fd, NULL, (char[8]){ 0 }, 8, test_patience_ns()), -EPIPE);
+		close(fd);
+		other = start(&fd);
+		CHECK_STR_EQ(machine_ask(fd, "state"), "ok IDLE");
+		CHECK_SYS(kill(*spec.child, SIGKILL));
+		end(other, fd);
+	}
+	test_step_fini(&reached);
 }
 
 static void second_main(void *userdata)

@@ -81,7 +81,7 @@ const char *sea_control_mode_name(enum sea_control_mode mode);
  * @param ret_control receives it; the caller stops it before the machine is freed
  * @param options NULL for the defaults
  * @return 0; -EINVAL external without a directory, an impossible mode, a reserved member that is not 0; -EADDRINUSE a device of that id
- *         lives in the session; -EACCES, -ENOENT, -ENAMETOOLONG from the directory; -ENOMEM, -EAGAIN, -EMFILE. Since 0.3.
+ *         lives in the session; -EBUSY the directory's lock is not to be had; -EACCES, -ENOENT, -ENAMETOOLONG from the directory; -ENOMEM, -EAGAIN, -EMFILE. Since 0.3.
  */
 int sea_control_start(struct sea_control **ret_control, struct sea_machine *machine,
                       const struct sea_control_options *options);
