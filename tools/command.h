@@ -24,6 +24,8 @@
  *   sealane run    TOPOLOGY.json [--exec|--count|--restart|--cpus ID=VALUE]... [--session NAME] [--runtime-dir DIR]
  *                  [--stop-timeout S] [--timeout S] [--keep-going] [--strict] [--dry-run | --dot] [--json] [--quiet]
  *                  [-- OPTIONS OF ALL DEVICES]
+ *   sealane control [--session NAME] [--runtime-dir DIR] [--json] [DEVICE [state | transition NAME | wait STATE [TIMEOUT_MS] |
+ *                  get KEY | set KEY VALUE | list [PREFIX] | watch]]
  *   sealane help [NAME], sealane --help, sealane --version
  *
  * Common to all: --help; sizes are a number with an optional K, M, G, T (powers of 1024,
@@ -59,5 +61,6 @@ int run_main(int argc, char **argv);
 
 /* Whether `sealane NAME` is a command. */
 bool command_exists(const char *name);
+int control_main(int argc, char **argv);
 
 #endif

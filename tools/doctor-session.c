@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One session's directory: `p-<16 hex digits>.sock` is a process's listening
- * socket, `c-<name>` a symbolic link from an address to such a socket, `.lock` the lock under which both
- * are made and removed. A socket that refuses connections is of a dead process; that is certain
- * only under the lock, since a socket is bound, listens and gets its name under it. So --clean proves each
- * dead once more under the lock before it removes anything. The lock file itself always stays.
+ * One session's directory: `p-<16 hex digits>.sock` is a process's listening socket, `d-<id>.sock` one by which a device is
+ * controlled, `c-<name>` a symbolic link from an address to a process's socket, `.lock` the lock under which all of them are made and
+ * removed. A socket that refuses connections is of a dead process; that is certain only under the lock, since a socket is bound,
+ * listens and gets its name under it. So --clean proves each dead once more under the lock before it removes anything. The lock file
+ * itself always stays.
  */
 #include "doctor.h"
 
@@ -37,6 +37,7 @@
 enum entry_kind {
 	ENTRY_SOCKET,  /* of a process, or one that was never renamed into place */
 	ENTRY_ADDRESS, /* a link to a process's socket */
+	ENTRY_DEVICE,  /* a socket by which a device is controlled */
 	ENTRY_STATUS,  /* a plain file that belongs to a process's socket */
 	ENTRY_STRANGE, /* nothing of ours; never touched */
 };
@@ -93,6 +94,8 @@ static void entry_classify(int fd, struct entry *entry)
 		return;
 	if (S_ISSOCK(status.st_mode) && (name_is_process(name) || name[0] == '.'))
 		entry->kind = ENTRY_SOCKET;
+	else if (S_ISSOCK(status.st_mode) && strncmp(name, "d-", 2) == 0)
+		entry->kind = ENTRY_DEVICE;
 	else if (S_ISLNK(status.st_mode) && (strncmp(name, "c-", 2) == 0 || name[0] == '.')) {
 		n = readlinkat(fd, name, entry->target, sizeof(entry->target) - 1);
 		entry->target[n < 0 ? 0 : n] = '\0';
@@ -191,7 +194,7 @@ static int session_prove(struct session *session)
 	if (fchdir(session->fd) < 0)
 		return -errno;
 	for (size_t i = 0; i < session->n_entries; i++)
-		if (session->entries[i].kind == ENTRY_SOCKET)
+		if (session->entries[i].kind == ENTRY_SOCKET || session->entries[i].kind == ENTRY_DEVICE)
 			socket_prove(&session->entries[i]);
 	if (here >= 0 && fchdir(here) < 0)
 		return -errno;
@@ -308,6 +311,8 @@ static void session_list(struct doctor *doctor, const struct session *session)
 		} else if (entry->fate == ENTRY_DEAD) {
 			snprintf(text, sizeof(text), "left by a dead process");
 			json_array_append_new(leftovers, doctor_text_to_json(entry->name));
+		} else if (entry->kind == ENTRY_DEVICE) {
+			snprintf(text, sizeof(text), "controls a device, process %ld", entry->pid);
 		} else if (entry->kind == ENTRY_SOCKET) {
 			process_describe(entry, text, sizeof(text));
 			json_array_append_new(live, json_pack("{s:o, s:I}", "socket", doctor_text_to_json(entry->name),

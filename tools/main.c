@@ -36,6 +36,7 @@ static const struct command commands[] = {
 #ifdef SEALANE_COMMAND_DEVICES
 	{ "run", "start a whole topology of devices, watch it, stop it", run_main },
 #endif
+	{ "control", "ask and drive running devices", control_main },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

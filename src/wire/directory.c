@@ -3,7 +3,7 @@
  * The runtime directory, where the processes of a session meet.
  *
  * BASE/SESSION/ holds per process a socket p-<id>.sock and a status file p-<id>.status, which its process keeps
- * locked for as long as it lives, and per bound address a link c-<name> to a socket. All changes are
+ * locked for as long as it lives, and per bound address a link c-<name> to a socket; devices add d-<id>.sock. All changes are
  * made under flock of .lock in it; what is not locked is a leftover of the dead, and the next start removes it.
  */
 #include <ctype.h>
@@ -91,6 +91,33 @@ bool seai_directory_parse_process(const char *name, uint64_t *ret_id)
 	return end == name + 18 && *end == '.';
 }
 
+/* A path of a file in the directory that fits into a socket's address, by /proc where it is too long. */
+static int directory_address(const struct seai_wire *wire, const char *name, struct sockaddr_un *address)
+{
+	int n;
+
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	n = snprintf(address->sun_path, sizeof(address->sun_path), "%s/%s", wire->directory, name);
+	if (n >= 0 && n < (int)sizeof(address->sun_path))
+		return 0;
+	n = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", wire->dir_fd, name);
+	return n >= 0 && n < (int)sizeof(address->sun_path) ? 0 : -ENAMETOOLONG;
+}
+
+/* Whether d-ID.sock, by which a device is controlled, is a dead one's: it gets its name, under the lock, when it listens. */
+static bool directory_is_dead_device(const struct seai_wire *wire, const char *name)
+{
+	SEAI_AUTO_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	struct stat stat;
+
+	/* What is no socket refuses as well. */
+	return fd >= 0 && fstatat(wire->dir_fd, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(stat.st_mode) &&
+	       directory_address(wire, name, &address) == 0 &&
+	       connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 && errno == ECONNREFUSED;
+}
+
 /* Removes what dead processes left. Directory lock held. */
 static void directory_clean(const struct seai_wire *wire)
 {
@@ -110,6 +137,8 @@ static void directory_clean(const struct seai_wire *wire)
 				unlinkat(wire->dir_fd, entry->d_name, 0);
 		} else if (strncmp(entry->d_name, ".t-", 3) == 0) {
 			unlinkat(wire->dir_fd, entry->d_name, 0); /* temporary, and nobody has the lock but us */
+		} else if (strncmp(entry->d_name, "d-", 2) == 0 && directory_is_dead_device(wire, entry->d_name)) {
+			unlinkat(wire->dir_fd, entry->d_name, 0);
 		}
 	}
 	rewinddir(dir);
@@ -177,20 +206,6 @@ int seai_directory_find_base(const char *chosen, char base[768])
 		return 0;
 	snprintf(base, 768, "/tmp/sealane-%u", (unsigned)geteuid());
 	return 0;
-}
-
-/* A path of a file in the directory that fits into a socket's address, by /proc where it is too long. */
-static int directory_address(const struct seai_wire *wire, const char *name, struct sockaddr_un *address)
-{
-	int n;
-
-	memset(address, 0, sizeof(*address));
-	address->sun_family = AF_UNIX;
-	n = snprintf(address->sun_path, sizeof(address->sun_path), "%s/%s", wire->directory, name);
-	if (n >= 0 && n < (int)sizeof(address->sun_path))
-		return 0;
-	n = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", wire->dir_fd, name);
-	return n >= 0 && n < (int)sizeof(address->sun_path) ? 0 : -ENAMETOOLONG;
 }
 
 /* The socket is bound under a temporary name and listens before it gets its own: who finds it can connect. */
