@@ -62,5 +62,11 @@ int run_main(int argc, char **argv);
 /* Whether `sealane NAME` is a command. */
 bool command_exists(const char *name);
 int control_main(int argc, char **argv);
+int sampler_main(int argc, char **argv);
+int sink_main(int argc, char **argv);
+int proxy_main(int argc, char **argv);
+int merger_main(int argc, char **argv);
+int splitter_main(int argc, char **argv);
+int multiplier_main(int argc, char **argv);
 
 #endif

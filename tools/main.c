@@ -35,8 +35,14 @@ static const struct command commands[] = {
 	{ "tap", "forward a channel, and show a share of it on another", tap_main },
 #ifdef SEALANE_COMMAND_DEVICES
 	{ "run", "start a whole topology of devices, watch it, stop it", run_main },
-#endif
+	{ "sampler", "device: send messages of one size", sampler_main },
+	{ "sink", "device: receive messages and count them", sink_main },
+	{ "proxy", "device: send on what comes in", proxy_main },
+	{ "merger", "device: several inputs to one output", merger_main },
+	{ "splitter", "device: one input to several outputs in turn", splitter_main },
+	{ "multiplier", "device: one input to all outputs", multiplier_main },
 	{ "control", "ask and drive running devices", control_main },
+#endif
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -88,8 +94,8 @@ static void print_help(FILE *stream)
 	fputs("Large frames from process to process on one node, without a copy.\n\n", stream);
 	fprintf(stream, "%sCommands:%s\n", bold, plain);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(stream, "  %-9s %s\n", commands[i].name, commands[i].summary);
-	fprintf(stream, "  %-9s %s\n", "help", "this text, or `sealane help COMMAND`");
+		fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	fprintf(stream, "  %-10s %s\n", "help", "this text, or `sealane help COMMAND`");
 	fprintf(stream, "\n%sOptions:%s\n", bold, plain);
 	fputs("  -V, --version  versions of the command and the library, and what it can do\n"
 	      "  -h, --help     this text\n\n"

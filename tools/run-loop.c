@@ -111,6 +111,17 @@ static void loop_kill_all(struct run *run)
 		run_child_signal(&run->devices[i], SIGKILL);
 }
 
+/* Whether the device that all others are there for has ended, with all its copies. */
+static bool loop_until_has_ended(const struct run *run)
+{
+	if (!run->options->until)
+		return false;
+	for (size_t i = 0; i < run->n_devices; i++)
+		if (run->devices[i].state != RUN_ENDED && run_entry_is(run->devices[i].entry, run->options->until))
+			return false;
+	return true;
+}
+
 /* A life has ended: again, or that was it. */
 static void loop_after_end(struct run *run, struct run_device *device, int64_t now_ns)
 {
@@ -139,6 +150,10 @@ static void loop_after_end(struct run *run, struct run_device *device, int64_t n
 	device->is_cause = device->has_failed && !run->is_stopping;
 	if (device->has_failed || !run->options->quiet)
 		run_say(run, "%s: %s", device->name, device->has_failed ? text : "ended");
+	if (!run->is_stopping && loop_until_has_ended(run)) {
+		snprintf(why, sizeof(why), "%s has ended", run->options->until);
+		loop_begin_stop(run, why);
+	}
 	if (device->has_failed && !run->options->keep_going) {
 		snprintf(why, sizeof(why), "%s failed", device->name);
 		loop_begin_stop(run, why);
@@ -183,7 +198,9 @@ static void loop_end(struct run *run, struct run_device *device, const siginfo_t
 	device->end_signal = info->si_code == CLD_EXITED ? 0 : info->si_status;
 	/* Where vfork() is a fork(), as under ThreadSanitizer, this is known only now. */
 	device->start_error = atomic_load_explicit(&slot->error, memory_order_relaxed);
-	device->has_failed = device->end_code != 0 || device->end_signal != 0;
+	/* One that our SIGINT ended before it could take note of it, or when it did not any more, has not failed. */
+	device->has_failed = device->end_code != 0 ||
+	                     (device->end_signal != 0 && !(run->is_stopping && device->end_signal == SIGINT));
 	loop_after_end(run, device, run_now_ns());
 }
 

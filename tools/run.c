@@ -31,6 +31,7 @@ enum {
 	OPT_RUNTIME_DIR,
 	OPT_STOP_TIMEOUT,
 	OPT_TIMEOUT,
+	OPT_UNTIL,
 	OPT_KEEP_GOING,
 	OPT_STRICT,
 	OPT_DRY_RUN,
@@ -50,6 +51,7 @@ static const struct option_spec specs[] = {
 	{ OPT_STOP_TIMEOUT, 0, "stop-timeout", "S",
 	  "seconds from SIGINT to SIGKILL when devices are stopped (default: 5)" },
 	{ OPT_TIMEOUT, 't', "timeout", "S", "stop after so many seconds" },
+	{ OPT_UNTIL, 'u', "until", "ID", "stop all when that device, or all copies of it, have ended" },
 	{ OPT_KEEP_GOING, 'k', "keep-going", NULL, "one that fails does not stop the others" },
 	{ OPT_STRICT, 0, "strict", NULL, "what is not known in the file is an error" },
 	{ OPT_DRY_RUN, 0, "dry-run", NULL, "print the command lines and end" },
@@ -128,6 +130,7 @@ static int run_option(struct options *options, int id, struct run_call *call)
 	case OPT_RUNTIME_DIR: call->options.runtime_dir = options->value; break;
 	case OPT_STOP_TIMEOUT: return run_seconds(options, &call->options.stop_timeout_ns);
 	case OPT_TIMEOUT: return run_seconds(options, &call->options.timeout_ns);
+	case OPT_UNTIL: call->options.until = options->value; break;
 	case OPT_KEEP_GOING: call->options.keep_going = true; break;
 	case OPT_STRICT: call->is_strict = true; break;
 	case OPT_DRY_RUN: call->is_dry = true; break;
@@ -137,6 +140,14 @@ static int run_option(struct options *options, int id, struct run_call *call)
 	default: break;
 	}
 	return 0;
+}
+
+static bool run_has_entry(const struct run_topology *topology, const char *name)
+{
+	for (size_t i = 0; i < topology->n_entries; i++)
+		if (run_entry_is(&topology->entries[i], name))
+			return true;
+	return false;
 }
 
 /* A session that nobody else has. */
@@ -252,6 +263,10 @@ static int run_topology(const struct run_call *call, const char *file)
 	run_topology_load(&topology, file);
 	if (!call->is_dot && topology.n_entries > 0)
 		run_plan_make(&run, &topology);
+	if (call->options.until && !run_has_entry(&topology, call->options.until)) {
+		terminal_error("run", "--until: there is no device %s in %s", call->options.until, topology.file);
+		topology.n_errors++;
+	}
 	if (topology.n_errors > 0) {
 		terminal_error("run", "%u error%s, nothing was started", topology.n_errors,
 		               topology.n_errors == 1 ? "" : "s");

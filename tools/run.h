@@ -75,6 +75,12 @@ struct run_entry {
 	unsigned level;        /* sources have 0, and are stopped first */
 };
 
+/* Whether an entry is called so. */
+static inline bool run_entry_is(const struct run_entry *entry, const char *name)
+{
+	return strcmp(entry->name, name) == 0 || (entry->key && strcmp(entry->key, name) == 0);
+}
+
 /* A topology as its file says. */
 struct run_topology {
 	const char *file;               /* as it was named */
@@ -157,6 +163,7 @@ struct run_options {
 	const char *runtime_dir; /* NULL: as everywhere */
 	int64_t stop_timeout_ns; /* between SIGINT and SIGKILL */
 	int64_t timeout_ns;      /* 0: none */
+	const char *until;       /* id or key: the run is over when its copies have ended; NULL: when all have */
 	bool keep_going, json, quiet;
 	char **extra; /* options for all devices */
 	size_t n_extra;

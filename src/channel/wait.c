@@ -116,7 +116,11 @@ bool seai_channel_arm_for_poll(struct sea_channel *channel, unsigned what)
 	wait_note(channel, events, epoll_wait(channel->epoll_fd, events, WAIT_N_EVENTS, 0));
 	wait_drain(channel);
 	wait_arm(channel, what);
-	return wait_is_over(channel, what);
+	if (!wait_is_over(channel, what))
+		return false;
+	/* The bell was drained, and will not be rung for what is there already: the descriptor has to stay readable. */
+	seai_channel_kick(channel);
+	return true;
 }
 
 /* How many short waits in a row mean that two processes run in lock-step. */

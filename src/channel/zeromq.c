@@ -7,6 +7,7 @@
  * descriptor is kept readable by its kick as long as there is something.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@
 /* Parts below this are copied: that is cheaper than a reference that libzmq's thread gives back, and frees the block at once. */
 #define ZEROMQ_COPY_BELOW_N_BYTES 512u
 #define ZEROMQ_LINGER_DEFAULT_MS 500
+/* Longest time that a close waits for libzmq to listen no more. */
+#define UNBIND_WAIT_NS SEAI_NS_PER_S
 /* Parts of one message from the network. */
 #define ZEROMQ_N_PARTS_MAX (1u << 16)
 
@@ -36,7 +39,9 @@ struct seai_zeromq {
 	unsigned n_inproc;               /* connections that have no events */
 	int refusal;                     /* why a peer did not come together with this one; 0 */
 	bool wants_room;                 /* a send found none, and somebody polls */
-	char address[256];               /* of the last bind */
+	char **bound;                    /* addresses; the last bind's last */
+	unsigned n_bound;
+	unsigned n_closed; /* listening sockets that are gone */
 };
 
 static int zeromq_error(int error)
@@ -50,6 +55,13 @@ static int zeromq_error(int error)
 	case ENOTSUP: return -ENOTSUP;
 	default: return error > 0 && error < ZMQ_HAUSNUMERO ? -error : -EINVAL;
 	}
+}
+
+static const char *zeromq_address(struct sea_channel *channel)
+{
+	const struct seai_zeromq *zeromq = channel->zeromq;
+
+	return zeromq->n_bound ? zeromq->bound[zeromq->n_bound - 1] : NULL;
 }
 
 /* What has come in, or can go out, after libzmq has looked at its mail. */
@@ -113,12 +125,13 @@ static void peers_note(struct sea_channel *channel, uint16_t event)
 		zeromq->refusal = 0;
 		zeromq->n_peers++;
 		break;
+	case ZMQ_EVENT_CLOSED: zeromq->n_closed++; break;
 	case ZMQ_EVENT_DISCONNECTED:
 		if (zeromq->n_connections > zeromq->n_peers) {
 			if (!zeromq->refusal)
 				seai_log(channel->session, SEA_LOG_WARNING,
 				         "%s: a peer went before it had shaken hands: another pattern, or no ZeroMQ",
-				         zeromq->address[0] ? zeromq->address : "zeromq");
+				         zeromq_address(channel) ? zeromq_address(channel) : "zeromq");
 			zeromq->refusal = -EPROTOTYPE;
 		}
 		if (zeromq->n_connections)
@@ -499,29 +512,32 @@ static int zeromq_receive(struct sea_channel *channel, struct sea_message **mess
 static int zeromq_bind(struct sea_channel *channel, const char *address)
 {
 	struct seai_zeromq *zeromq = channel->zeromq;
-	size_t n_bytes = sizeof(zeromq->address);
-	char name[SEAI_ADDRESS_N_BYTES];
+	char name[SEAI_ADDRESS_N_BYTES], became[256] = "";
+	size_t n_bytes = sizeof(became);
+	char **bound = realloc(zeromq->bound, (zeromq->n_bound + 1) * sizeof(*bound));
 	int r;
 
+	if (!bound)
+		return -ENOMEM;
+	zeromq->bound = bound;
 	if (zeromq->library->bind(zeromq->socket, address) < 0)
 		return zeromq_error(errno);
-	(void)zeromq->library->getsockopt(zeromq->socket, ZMQ_LAST_ENDPOINT, zeromq->address, &n_bytes);
+	(void)zeromq->library->getsockopt(zeromq->socket, ZMQ_LAST_ENDPOINT, became, &n_bytes);
+	bound[zeromq->n_bound] = strdup(became);
+	if (!bound[zeromq->n_bound])
+		return -ENOMEM;
+	zeromq->n_bound++;
 	/* In the session's directory too, so that a peer over shared memory is told instead of waiting for ever. */
-	if (seai_directory_name(zeromq->address, name) == 0) {
+	if (seai_directory_name(became, name) == 0) {
 		r = seai_channel_take_name(channel, name);
 		if (r < 0) {
-			(void)zeromq->library->unbind(zeromq->socket, zeromq->address);
-			zeromq->address[0] = 0;
+			(void)zeromq->library->unbind(zeromq->socket, became);
+			free(bound[--zeromq->n_bound]);
 			return r;
 		}
 	}
 	zeromq_announce(channel);
 	return 0;
-}
-
-static const char *zeromq_address(struct sea_channel *channel)
-{
-	return channel->zeromq->address[0] ? channel->zeromq->address : NULL;
 }
 
 static int zeromq_connect(struct sea_channel *channel, const char *address)
@@ -582,12 +598,42 @@ static int zeromq_subscribe(struct sea_channel *channel, const void *prefix, siz
 	return 0;
 }
 
+/*
+ * libzmq closes what listens later, by another thread, and that removes the file of ipc:// by its name: also one that the next channel has made
+ * meanwhile. So this waits until it is gone.
+ */
+static void zeromq_unbind_all(struct sea_channel *channel)
+{
+	struct seai_zeromq *zeromq = channel->zeromq;
+	int64_t until_ns = seai_now_ns() + UNBIND_WAIT_NS;
+	unsigned n_listeners = 0;
+
+	(void)zeromq_n_peers(channel);
+	zeromq->n_closed = 0;
+	for (unsigned i = 0; i < zeromq->n_bound; i++) {
+		n_listeners += strncmp(zeromq->bound[i], "inproc://", 9) != 0 &&
+		               zeromq->library->unbind(zeromq->socket, zeromq->bound[i]) == 0;
+		free(zeromq->bound[i]);
+	}
+	free(zeromq->bound);
+	zeromq->bound = NULL;
+	zeromq->n_bound = 0;
+	while (zeromq->monitor && zeromq->n_closed < n_listeners && seai_now_ns() < until_ns) {
+		struct pollfd pollfd = { .fd = channel->epoll_fd, .events = POLLIN };
+
+		(void)poll(&pollfd, 1, 1);
+		(void)zeromq_events(zeromq);
+		(void)zeromq_n_peers(channel);
+	}
+}
+
 static void zeromq_close(struct sea_channel *channel)
 {
 	struct seai_zeromq *zeromq = channel->zeromq;
 
 	if (!zeromq)
 		return;
+	zeromq_unbind_all(channel);
 	if (zeromq->monitor) {
 		zeromq->library->socket_monitor(zeromq->socket, NULL, 0);
 		zeromq->library->setsockopt(zeromq->monitor, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
@@ -660,7 +706,7 @@ static int zeromq_monitor(struct sea_channel *channel, void *context)
 	snprintf(address, sizeof(address), "inproc://sealane-monitor-%p", zeromq->socket);
 	if (zeromq->library->socket_monitor(zeromq->socket, address,
 	                                    ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
-	                                            ZMQ_EVENT_DISCONNECTED) < 0)
+	                                            ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED) < 0)
 		return zeromq_error(errno);
 	zeromq->monitor = zeromq->library->socket(context, ZMQ_PAIR);
 	if (!zeromq->monitor || zeromq->library->connect(zeromq->monitor, address) < 0)
