@@ -164,7 +164,7 @@ TEST(timing,
 	char path[TOOL_PATH_N_BYTES];
 	struct tool tool;
 	struct rig rig;
-	int64_t start_ns, recorded_ns;
+	int64_t start_ns;
 
 	tool = TOOL_START("record", "--from", "d", "--out", tool_path(path, "r"), "--count", "4", "--json");
 	rig = rig_bind(SEA_PUSH, "d", NULL);
@@ -177,8 +177,7 @@ TEST(timing,
 	rig_close(&rig);
 	tool = TOOL_START("replay", path, "--info", "--json");
 	tool_expect(&tool, 0);
-	recorded_ns = (int64_t)(tool_number(&tool, "seconds") * 1e9);
-	CHECK_GE(recorded_ns, 3 * 30000000);
+	CHECK_GE(tool_number(&tool, "seconds"), 0.09);
 	for (unsigned speed = 1; speed <= 2; speed++) {
 		start_ns = test_now_ns();
 		tool = TOOL_START("replay", path, "--to", "e", "--json", "--speed", speed == 1 ? "1" : "2.0");
@@ -195,7 +194,7 @@ TEST(timing,
 	rig = rig_connect(SEA_PULL, "e", NULL);
 	traffic_expect(&rig, 0, 4);
 	traffic_expect(&rig, 0, 4);
-	CHECK_GE(test_now_ns() - start_ns, recorded_ns / 4 * 2);
+	CHECK_GE(test_now_ns() - start_ns, 7 * 30000000 / 4);
 	tool_expect(&tool, 0);
 	rig_close(&rig);
 }
