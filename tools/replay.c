@@ -146,9 +146,9 @@ static int message_copy(struct replay *replay, struct sea_message **message)
 	}
 	do
 		r = replay_source_copy(&replay->source, *message, &copy);
-	while (r == -EINTR && !endpoint_stop_signal);
+	while (endpoint_is_again(r) && !endpoint_stop_signal);
 	if (r < 0) {
-		if (r != -EINTR)
+		if (!endpoint_is_again(r))
 			terminal_error("replay", "copying a message: %s", sea_error_text(r));
 		return r;
 	}
@@ -210,11 +210,20 @@ static int number_send(struct replay *replay, uint64_t number)
 	int r;
 
 	replay->recording.error[0] = 0;
-	do
+	for (;;) {
 		r = replay_source_make(&replay->source, number, &message, &n_bytes);
-	while (r == -EINTR && !endpoint_stop_signal);
-	if (r == -EINTR)
-		return -ECANCELED;
+		if (!endpoint_is_again(r))
+			break;
+		if (endpoint_stop_signal)
+			return -ECANCELED;
+		/* Receivers hold more than queues do: it goes on when they let go, or have gone and left it. */
+		if (r == -EAGAIN)
+			(void)sea_channel_flush(replay->channel, MS_NS);
+		r = orphans_send(replay);
+		if (r < 0)
+			return r;
+		progress_show(replay);
+	}
 	if (r < 0) {
 		if (replay->recording.error[0])
 			terminal_error("replay", "%s", replay->recording.error);
