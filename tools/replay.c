@@ -438,16 +438,16 @@ static int range_check(struct replay *replay)
 static int replay_run(struct replay *replay, const char *session, const struct sea_shm_options *shm, bool checks)
 {
 	struct sea_session_options session_options = { .process_name = "sealane-replay" };
-	struct sea_channel_options channel_options = { 0 };
+	struct endpoint endpoint = { .pattern = replay->pattern, .address = replay->address, .binds = true };
 	struct sea_channel_stats stats = { 0 };
 	int r;
 
 	if (endpoint_session_open(&replay->session, "replay", session, &session_options, shm) < 0)
 		return COMMAND_FAILED;
 	if (replay->pattern == SEA_PUB)
-		channel_options.slow = SEA_SLOW_WAIT;
+		endpoint.options.slow = SEA_SLOW_WAIT;
 	else
-		channel_options.orphans = SEA_ORPHANS_KEEP;
+		endpoint.options.orphans = SEA_ORPHANS_KEEP;
 	/* A publisher is not told who does not map files, and a network copies anyway. */
 	if (replay->mode == REPLAY_AUTO && (replay->pattern == SEA_PUB || endpoint_is_remote(replay->address)))
 		replay->mode = REPLAY_COPY;
@@ -457,8 +457,7 @@ static int replay_run(struct replay *replay, const char *session, const struct s
 		terminal_error("replay", "%s: %s", replay->recording.name, replay->source.why);
 		return COMMAND_FAILED;
 	}
-	if (endpoint_channel_open(&replay->channel, replay->session, "replay", replay->pattern, replay->address, true,
-	                          &channel_options) < 0)
+	if (endpoint_channel_open(&replay->channel, replay->session, "replay", &endpoint) < 0)
 		return COMMAND_FAILED;
 	r = peers_wait(replay);
 	terminal_progress_init(&replay->progress, "replaying", replay->quiet);
