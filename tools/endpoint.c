@@ -89,42 +89,61 @@ bool endpoint_is_remote(const char *address)
 	return strncmp(address, "tcp://", 6) == 0;
 }
 
-int endpoint_channel_open(struct sea_channel **ret_channel, struct sea_session *session, const char *command,
-                          enum sea_pattern pattern, const char *address, bool binds,
-                          const struct sea_channel_options *options)
+/* Before it is connected: a publisher counts a subscriber from its first topic on, and must know all of them then. */
+static int channel_subscribe(struct sea_channel *channel, const struct endpoint *endpoint)
 {
-	struct sea_channel_options of_this = options ? *options : (struct sea_channel_options){ 0 };
+	int r = 0;
+
+	if (endpoint->pattern != SEA_SUB)
+		return 0;
+	if (endpoint->n_prefixes == 0)
+		return sea_channel_subscribe(channel, NULL, 0);
+	for (size_t i = 0; i < endpoint->n_prefixes && r == 0; i++)
+		r = sea_channel_subscribe(channel, endpoint->prefixes[i], strlen(endpoint->prefixes[i]));
+	return r;
+}
+
+/* What the handler interrupts from here on. */
+static void channel_note(struct sea_channel *channel)
+{
+	for (unsigned i = 0; i < N_CHANNELS_MAX; i++)
+		if (!signal_channels[i]) {
+			signal_channels[i] = channel;
+			return;
+		}
+}
+
+int endpoint_channel_open(struct sea_channel **ret_channel, struct sea_session *session, const char *command,
+                          const struct endpoint *endpoint)
+{
+	struct sea_channel_options options = endpoint->options;
+	const char *address = endpoint->address;
+	bool binds = address[0] == '@' || (endpoint->binds && address[0] != '+' && address[0] != '>');
 	struct sea_channel *channel;
 	int r;
 
-	if (endpoint_is_remote(address)) {
-		of_this.transport = SEA_TRANSPORT_ZEROMQ;
-		/* What went over a network does not come back. */
-		of_this.orphans = SEA_ORPHANS_DROP;
-	}
-	if (address[0] == '@')
-		binds = true;
-	else if (address[0] == '+' || address[0] == '>')
-		binds = false;
 	address += strspn(address, "@+>") ? 1 : 0;
-	r = sea_channel_new(&channel, session, pattern, &of_this);
+	if (endpoint_is_remote(address)) {
+		options.transport = SEA_TRANSPORT_ZEROMQ;
+		/* What went over a network does not come back. */
+		options.orphans = SEA_ORPHANS_DROP;
+	}
+	r = sea_channel_new(&channel, session, endpoint->pattern, &options);
 	if (r < 0) {
 		terminal_error(command, "cannot make a channel: %s", sea_error_text(r));
 		return r;
 	}
-	r = binds ? sea_channel_bind(channel, address) : sea_channel_connect(channel, address);
+	r = channel_subscribe(channel, endpoint);
+	if (r == 0)
+		r = binds ? sea_channel_bind(channel, address) : sea_channel_connect(channel, address);
 	if (r < 0) {
 		terminal_error(command, "cannot %s address %s: %s", binds ? "bind to" : "connect to", address,
 		               sea_error_text(r));
 		sea_channel_close(channel);
 		return r;
 	}
+	channel_note(channel);
 	*ret_channel = channel;
-	for (unsigned i = 0; i < N_CHANNELS_MAX; i++)
-		if (!signal_channels[i]) {
-			signal_channels[i] = channel;
-			break;
-		}
 	return 0;
 }
 

@@ -45,10 +45,19 @@ const char *endpoint_session_name(const struct sea_session_options *options);
 /* Whether an address is a host's, for libzmq; all others are names in the session. */
 bool endpoint_is_remote(const char *address);
 
+/* What a channel is to be. */
+struct endpoint {
+	enum sea_pattern pattern;
+	const char *address;
+	bool binds; /* where the address does not say */
+	struct sea_channel_options options;
+	const char *const *prefixes; /* of a subscriber; none: everything */
+	size_t n_prefixes;
+};
+
 /* Makes a channel, binds or connects it, or says why not; signals interrupt its waiting calls from here on. 0 or -errno. */
 int endpoint_channel_open(struct sea_channel **ret_channel, struct sea_session *session, const char *command,
-                          enum sea_pattern pattern, const char *address, bool binds,
-                          const struct sea_channel_options *options);
+                          const struct endpoint *endpoint);
 
 /* SIGINT and SIGTERM set endpoint_stop_signal. 0 or -errno, said. */
 int endpoint_catch_signals(const char *command);

@@ -238,18 +238,6 @@ static int prefix_add(struct recorder *recorder, struct options *options)
 	return 0;
 }
 
-/* To everything, or what was asked for. 0 or -errno, said. */
-static int subscribe(const struct recorder *recorder)
-{
-	int r = recorder->n_prefixes ? 0 : sea_channel_subscribe(recorder->channel, NULL, 0);
-
-	for (size_t i = 0; i < recorder->n_prefixes && r == 0; i++)
-		r = sea_channel_subscribe(recorder->channel, recorder->prefixes[i], strlen(recorder->prefixes[i]));
-	if (r < 0)
-		terminal_error("record", "subscribing at %s: %s", recorder->address, sea_error_text(r));
-	return r;
-}
-
 static int seconds_parse(struct options *options, int64_t *ret_ns)
 {
 	uint64_t seconds;
@@ -269,6 +257,7 @@ int record_main(int argc, char **argv)
 	bool json = false, quiet = false, has_checksums = true, replaces = false;
 	const char *session = NULL;
 	struct sea_shm_options shm = { 0 };
+	struct endpoint endpoint;
 	struct options options;
 	int64_t limit_ns = INT64_MAX;
 	int id, r = 0, finished;
@@ -316,9 +305,13 @@ int record_main(int argc, char **argv)
 	if (recorder_open_file(&recorder, endpoint_session_name(&session_options), pattern ? pattern->name : "pull",
 	                       has_checksums, replaces) < 0)
 		return COMMAND_FAILED;
-	if (endpoint_channel_open(&recorder.channel, recorder.session, "record", pattern ? pattern->pattern : SEA_PULL,
-	                          recorder.address, false, NULL) < 0 ||
-	    (pattern && pattern->pattern == SEA_SUB && subscribe(&recorder) < 0)) {
+	endpoint = (struct endpoint){
+		.pattern = pattern ? pattern->pattern : SEA_PULL,
+		.address = recorder.address,
+		.prefixes = recorder.prefixes,
+		.n_prefixes = recorder.n_prefixes,
+	};
+	if (endpoint_channel_open(&recorder.channel, recorder.session, "record", &endpoint) < 0) {
 		(void)unlink(recorder.path);
 		return COMMAND_FAILED;
 	}

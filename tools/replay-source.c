@@ -13,6 +13,11 @@
 /* How far the kernel reads ahead of what is sent, and in what steps it is told. */
 #define AHEAD_N_BYTES ((uint64_t)64 << 20)
 #define AHEAD_STEP_N_BYTES ((uint64_t)8 << 20)
+/* Most messages over the file that may be out: more than queues hold. */
+#define N_OUT_MAX 65536u
+#define N_TAKEN_AT_ONCE 256u
+/* How long to wait for memory: what a receiver that is gone had may have to be sent first. */
+#define WAIT_NS INT64_C(100000000)
 
 int replay_source_init(struct replay_source *source, struct sea_session *session, struct recording *recording,
                        enum replay_mode mode)
@@ -23,6 +28,7 @@ int replay_source_init(struct replay_source *source, struct sea_session *session
 		.name = "recording",
 		.protection = SEA_PROTECTION_SHARED, /* as every region of a file; nobody can write this one */
 		.flags = SEA_REGION_READ_ONLY,
+		.n_blocks_max = N_OUT_MAX,
 		.path = path,
 		.linger_ns = -1,
 	};
@@ -59,6 +65,22 @@ void replay_source_fini(struct replay_source *source)
 	source->region = sea_region_close(source->region, NULL);
 }
 
+/* A block over the file. -EAGAIN: as many are out as may be. */
+static int source_block(struct replay_source *source, uint8_t *data, size_t n_bytes, uint64_t number,
+                        struct sea_message **ret_message)
+{
+	struct sea_region_block released[N_TAKEN_AT_ONCE];
+	int r = sea_message_new_in_region(ret_message, source->region, data, n_bytes, number);
+
+	if (r != -ENOMEM)
+		return r;
+	/* What came back is of no interest, but it has to be taken. */
+	while (sea_region_take_released(source->region, released, N_TAKEN_AT_ONCE) > 0)
+		;
+	r = sea_message_new_in_region(ret_message, source->region, data, n_bytes, number);
+	return r == -ENOMEM ? -EAGAIN : r;
+}
+
 /* A message over the file: its parts as pieces of one block, however many they are. */
 static int source_map(struct replay_source *source, const struct recording_message *recorded,
                       struct sea_message **ret_message)
@@ -72,12 +94,11 @@ static int source_map(struct replay_source *source, const struct recording_messa
 	int r;
 
 	if (recorded->head.n_parts == 1 && recorded->sizes[0])
-		return sea_message_new_in_region(ret_message, source->region, base + at, recorded->sizes[0],
-		                                 recorded->head.number);
-	r = sea_message_new_in_region(&block, source->region, base + at, end - at, recorded->head.number);
+		return source_block(source, base + at, recorded->sizes[0], recorded->head.number, ret_message);
+	r = source_block(source, base + at, end - at, recorded->head.number, &block);
 	if (r < 0)
 		return r;
-	r = sea_frame_new(&frame, sea_session_heap(source->session), &options, -1);
+	r = sea_frame_new(&frame, sea_session_heap(source->session), &options, WAIT_NS);
 	for (uint32_t i = 0; i < recorded->head.n_parts && r >= 0; i++) {
 		at = recording_place(at, recorded->sizes[i]);
 		r = sea_frame_add_piece_of(frame, block, 0, recorded->sizes[i] ? at - recorded->first : 0,
@@ -133,7 +154,7 @@ static int source_copy_one(struct replay_source *source, const struct source_par
 	int r = parts_size(parts, 0, &n_bytes);
 
 	if (r == 0)
-		r = sea_message_new(&message, sea_session_heap(source->session), n_bytes, 0, -1);
+		r = sea_message_new(&message, sea_session_heap(source->session), n_bytes, 0, WAIT_NS);
 	if (r < 0)
 		return r;
 	if (n_bytes)
@@ -160,7 +181,7 @@ static int source_copy(struct replay_source *source, const struct source_parts *
 		options.n_bytes_max[0] = recording_place(options.n_bytes_max[0], 1) + n_bytes;
 	}
 	if (r == 0)
-		r = sea_frame_new(&frame, sea_session_heap(source->session), &options, -1);
+		r = sea_frame_new(&frame, sea_session_heap(source->session), &options, WAIT_NS);
 	for (uint32_t i = 0; i < parts->n && r >= 0; i++) {
 		void *data = NULL;
 

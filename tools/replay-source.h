@@ -36,11 +36,11 @@ void replay_source_fini(struct replay_source *source);
 /* From here on messages are copied. */
 void replay_source_stop_mapping(struct replay_source *source, const char *why);
 
-/* Makes a message of the recording. 0; -EBADMSG, said in recording->error; -E2BIG, -ENOMEM, -EINTR; else -errno of the file, said there. */
+/* Makes a message of the recording. 0; -EAGAIN, -ETIMEDOUT too many are with receivers; -EINTR; -EBADMSG, said in recording->error; -E2BIG, -ENOMEM; else -errno of the file, said there. */
 int replay_source_make(struct replay_source *source, uint64_t number, struct sea_message **ret_message,
                        uint64_t *ret_n_bytes);
 
-/* The same bytes once more in sealed memory: for a receiver that must not be given the file. 0; -ENOMEM, -EINTR, -E2BIG. */
+/* The same bytes once more in sealed memory: for a receiver that must not be given the file. 0; -ETIMEDOUT, -EINTR, -ENOMEM, -E2BIG. */
 int replay_source_copy(struct replay_source *source, const struct sea_message *message, struct sea_message **ret_copy);
 
 #endif

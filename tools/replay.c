@@ -146,9 +146,9 @@ static int message_copy(struct replay *replay, struct sea_message **message)
 	}
 	do
 		r = replay_source_copy(&replay->source, *message, &copy);
-	while (r == -EINTR && !endpoint_stop_signal);
+	while (endpoint_is_again(r) && !endpoint_stop_signal);
 	if (r < 0) {
-		if (r != -EINTR)
+		if (!endpoint_is_again(r))
 			terminal_error("replay", "copying a message: %s", sea_error_text(r));
 		return r;
 	}
@@ -210,11 +210,20 @@ static int number_send(struct replay *replay, uint64_t number)
 	int r;
 
 	replay->recording.error[0] = 0;
-	do
+	for (;;) {
 		r = replay_source_make(&replay->source, number, &message, &n_bytes);
-	while (r == -EINTR && !endpoint_stop_signal);
-	if (r == -EINTR)
-		return -ECANCELED;
+		if (!endpoint_is_again(r))
+			break;
+		if (endpoint_stop_signal)
+			return -ECANCELED;
+		/* Receivers hold more than queues do: it goes on when they let go, or have gone and left it. */
+		if (r == -EAGAIN)
+			(void)sea_channel_flush(replay->channel, MS_NS);
+		r = orphans_send(replay);
+		if (r < 0)
+			return r;
+		progress_show(replay);
+	}
 	if (r < 0) {
 		if (replay->recording.error[0])
 			terminal_error("replay", "%s", replay->recording.error);
@@ -429,16 +438,16 @@ static int range_check(struct replay *replay)
 static int replay_run(struct replay *replay, const char *session, const struct sea_shm_options *shm, bool checks)
 {
 	struct sea_session_options session_options = { .process_name = "sealane-replay" };
-	struct sea_channel_options channel_options = { 0 };
+	struct endpoint endpoint = { .pattern = replay->pattern, .address = replay->address, .binds = true };
 	struct sea_channel_stats stats = { 0 };
 	int r;
 
 	if (endpoint_session_open(&replay->session, "replay", session, &session_options, shm) < 0)
 		return COMMAND_FAILED;
 	if (replay->pattern == SEA_PUB)
-		channel_options.slow = SEA_SLOW_WAIT;
+		endpoint.options.slow = SEA_SLOW_WAIT;
 	else
-		channel_options.orphans = SEA_ORPHANS_KEEP;
+		endpoint.options.orphans = SEA_ORPHANS_KEEP;
 	/* A publisher is not told who does not map files, and a network copies anyway. */
 	if (replay->mode == REPLAY_AUTO && (replay->pattern == SEA_PUB || endpoint_is_remote(replay->address)))
 		replay->mode = REPLAY_COPY;
@@ -448,8 +457,7 @@ static int replay_run(struct replay *replay, const char *session, const struct s
 		terminal_error("replay", "%s: %s", replay->recording.name, replay->source.why);
 		return COMMAND_FAILED;
 	}
-	if (endpoint_channel_open(&replay->channel, replay->session, "replay", replay->pattern, replay->address, true,
-	                          &channel_options) < 0)
+	if (endpoint_channel_open(&replay->channel, replay->session, "replay", &endpoint) < 0)
 		return COMMAND_FAILED;
 	r = peers_wait(replay);
 	terminal_progress_init(&replay->progress, "replaying", replay->quiet);

@@ -293,9 +293,15 @@ static int tap_open(struct tap *tap, const char *const addresses[N_CHANNELS], co
 	int r = endpoint_session_open(&tap->session, "tap", session, &session_options, shm);
 
 	/* The first to receive is opened last: nothing comes before there is a place for it. */
-	for (int i = N_CHANNELS - 1; i >= 0 && r == 0; i--)
-		r = endpoint_channel_open(&tap->channels[i], tap->session, "tap", patterns[i], addresses[i],
-		                          i != CHANNEL_FROM, NULL);
+	for (int i = N_CHANNELS - 1; i >= 0 && r == 0; i--) {
+		const struct endpoint endpoint = {
+			.pattern = patterns[i],
+			.address = addresses[i],
+			.binds = i != CHANNEL_FROM,
+		};
+
+		r = endpoint_channel_open(&tap->channels[i], tap->session, "tap", &endpoint);
+	}
 	return r;
 }
 

@@ -158,13 +158,43 @@ TEST(unchanged,
 	tool_expect(&tools[0], 0);
 }
 
+TEST(many, "more messages than may be out at a time go over the file, however late they are released")
+{
+	char path[TOOL_PATH_N_BYTES];
+	struct sea_message *held[100] = { NULL }, *message;
+	unsigned n = 1500, n_mapped = 0;
+	struct tool tool;
+	struct rig rig;
+
+	recording_make(tool_path(path, "r"), N_MESSAGES);
+	for (unsigned i = 0; i < N_MESSAGES; i++)
+		for (size_t k = 0; k < traffic_n_parts(i); k++)
+			if (traffic_size(i, k)) {
+				n_mapped++;
+				break;
+			}
+	CHECK_GT(n * n_mapped, 65536);
+	tool = TOOL_START("replay", path, "--to", "e", "--map", "--speed", "max", "--loop", "1500", "--json");
+	rig = rig_connect_trusting("e");
+	for (unsigned i = 0; i < n * N_MESSAGES; i++) {
+		CHECK_OK(sea_channel_receive(rig.channel, &message, rig_patience()));
+		CHECK_EQ(sea_message_get_tag(message), traffic_tag(i % N_MESSAGES));
+		sea_message_unref(held[i % 100]);
+		held[i % 100] = message;
+	}
+	sea_message_unref_many(held, 100);
+	tool_expect(&tool, 0);
+	CHECK_EQ(tool_number(&tool, "mapped"), n * n_mapped);
+	rig_close(&rig);
+}
+
 TEST(timing,
      "messages are replayed no earlier than they were recorded, at the speed asked for, and it is said how late they were")
 {
 	char path[TOOL_PATH_N_BYTES];
 	struct tool tool;
 	struct rig rig;
-	int64_t start_ns, recorded_ns;
+	int64_t start_ns;
 
 	tool = TOOL_START("record", "--from", "d", "--out", tool_path(path, "r"), "--count", "4", "--json");
 	rig = rig_bind(SEA_PUSH, "d", NULL);
@@ -177,8 +207,7 @@ TEST(timing,
 	rig_close(&rig);
 	tool = TOOL_START("replay", path, "--info", "--json");
 	tool_expect(&tool, 0);
-	recorded_ns = (int64_t)(tool_number(&tool, "seconds") * 1e9);
-	CHECK_GE(recorded_ns, 3 * 30000000);
+	CHECK_GE(tool_number(&tool, "seconds"), 0.09);
 	for (unsigned speed = 1; speed <= 2; speed++) {
 		start_ns = test_now_ns();
 		tool = TOOL_START("replay", path, "--to", "e", "--json", "--speed", speed == 1 ? "1" : "2.0");
@@ -195,7 +224,7 @@ TEST(timing,
 	rig = rig_connect(SEA_PULL, "e", NULL);
 	traffic_expect(&rig, 0, 4);
 	traffic_expect(&rig, 0, 4);
-	CHECK_GE(test_now_ns() - start_ns, recorded_ns / 4 * 2);
+	CHECK_GE(test_now_ns() - start_ns, 7 * 30000000 / 4);
 	tool_expect(&tool, 0);
 	rig_close(&rig);
 }
@@ -431,6 +460,54 @@ TEST(receiver,
 	receiver_killed(true, true);
 	receiver_killed(false, true);
 	receiver_killed(true, false);
+}
+
+/* Takes all there is, keeps it, and waits to be killed. */
+static void hoard_and_die(void *arg)
+{
+	struct worker *worker = arg;
+	struct rig rig = rig_connect(SEA_PULL, "e", NULL);
+	struct sea_message *message;
+
+	for (unsigned i = 0; i < 12; i++)
+		CHECK_OK(sea_channel_receive(rig.channel, &message, rig_patience()));
+	test_step_signal(&worker->taken, 1);
+	for (;;)
+		pause();
+}
+
+TEST(hoarder, "a receiver that is killed while it holds all memory of the replay holds nothing up")
+{
+	struct worker *worker = test_shared(sizeof(*worker));
+	char path[TOOL_PATH_N_BYTES];
+	uint64_t number = 0;
+	struct tool tool;
+	struct rig rig;
+	pid_t pid;
+
+	test_step_init(&worker->taken);
+	tool = TOOL_START("record", "--from", "d", "--out", tool_path(path, "r"), "--count", "40");
+	rig = rig_bind(SEA_PUSH, "d", NULL);
+	for (unsigned i = 0; i < 40; i++)
+		CHECK_OK(rig_send(&rig, i, 1 << 20, rig_patience()));
+	tool_expect(&tool, 0);
+	rig_close(&rig);
+	tool = TOOL_START("replay", path, "--to", "e", "--speed", "max", "--copy", "--shm-segment-size", "16000000",
+	                  "--json");
+	pid = test_fork(hoard_and_die, worker);
+	test_step_wait(&worker->taken);
+	CHECK_EQ(test_kill(pid), -SIGKILL);
+	rig = rig_connect(SEA_PULL, "e", NULL);
+	for (unsigned i = 0, seen = 0; i < 40; i++) {
+		CHECK_OK(rig_receive(&rig, &number, rig_patience()));
+		CHECK_LT(number, 40);
+		seen += number < 12;
+		CHECK(i < 39 || seen == 12);
+	}
+	tool_expect(&tool, 0);
+	CHECK_GE(tool_number(&tool, "sent_again"), 12);
+	rig_close(&rig);
+	test_step_fini(&worker->taken);
 }
 
 TEST(topics,
