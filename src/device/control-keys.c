@@ -77,13 +77,23 @@ void seai_device_keys_greet(struct sea_control *control)
 	keys_show(&control->keys, keys_help);
 }
 
+/* Past the log, which may be set to say nothing. */
+static void keys_say(const char *what, const char *value)
+{
+	char text[80];
+	const int n = snprintf(text, sizeof(text), " --> log %s: %s\n", what, value);
+
+	if (n > 0)
+		(void)!write(STDOUT_FILENO, text, (size_t)n);
+}
+
 static void keys_change_severity(int by)
 {
 	const int n = SEA_SEVERITY_FATAL + 1;
 	const enum sea_severity severity = (enum sea_severity)(((int)sea_log_severity() + by + n) % n);
 
 	sea_log_set_severity(severity);
-	sea_log(SEA_SEVERITY_FATAL, "the log's severity is %s", sea_severity_name(severity));
+	keys_say("severity", sea_severity_name(severity));
 }
 
 static void keys_change_verbosity(int by)
@@ -92,7 +102,7 @@ static void keys_change_verbosity(int by)
 	const enum sea_verbosity verbosity = (enum sea_verbosity)(((int)sea_log_verbosity() + by + n) % n);
 
 	sea_log_set_verbosity(verbosity);
-	sea_log(SEA_SEVERITY_INFO, "the log's verbosity is %s", sea_verbosity_name(verbosity));
+	keys_say("verbosity", sea_verbosity_name(verbosity));
 }
 
 /* @return whether it was one that needs no transition */

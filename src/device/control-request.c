@@ -223,6 +223,8 @@ void seai_device_request(struct sea_control *control, struct seai_control_client
 
 	if (*argument)
 		*argument++ = 0;
+	/* What has been before the request is not news to its client. */
+	seai_device_control_catch_up(control);
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		const enum request_kind kind = requests[i].kind;
 

@@ -152,15 +152,22 @@ static bool control_find_step(enum seai_control_plan plan, enum sea_device_state
 	return false;
 }
 
-/* @return false at the end of the machine */
-static bool control_take_states(struct sea_control *control)
+int seai_device_control_catch_up(struct sea_control *control)
 {
 	enum sea_device_state state;
-	enum sea_transition transition;
 	int r;
 
 	while ((r = sea_machine_next_state(control->machine, &control->position, 0, &state)) == 0)
 		control_take_state(control, state);
+	return r;
+}
+
+/* @return false at the end of the machine */
+static bool control_take_states(struct sea_control *control)
+{
+	enum sea_transition transition;
+	const int r = seai_device_control_catch_up(control);
+
 	/* A key that was waiting may change the plan. */
 	while (control->is_acting_due) {
 		control->is_acting_due = false;

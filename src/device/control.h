@@ -89,7 +89,8 @@ struct sea_control {
 	struct seai_control_socket socket;
 };
 
-/* control.c */
+/* control.c: takes note of the states that have been entered; acts later. @return -ECANCELED at the end of the machine */
+int seai_device_control_catch_up(struct sea_control *control);
 void seai_device_control_go_down(struct sea_control *control, const char *why);
 
 /* control-signal.c: has a signal written to fd. @return 0; -ENFILE too many machines */

@@ -16,14 +16,26 @@
 /* How far the loop of conditional_run may be behind its rate and still make up for it. */
 #define WORK_LAG_NS (100 * SEAI_NS_PER_MS)
 
-static int work_call(struct sea_machine *machine, sea_hook_fn function, void *userdata, const char *what)
+/* A call that was interrupted is no failure: whoever interrupted it says how it goes on. */
+static bool work_is_interrupted(int r)
 {
-	const int r = function ? function(machine->device, userdata) : 0;
+	return r == -EINTR || r == -ECANCELED;
+}
 
+/* What a hook or step has returned. @return the same, or 0 where it was interrupted */
+static int work_result(struct sea_machine *machine, int r, const char *what)
+{
+	if (work_is_interrupted(r))
+		return 0;
 	if (r < 0)
 		sea_log(SEA_SEVERITY_ERROR, "%s%s failed: %s, going to ERROR state", machine->name, what,
 		        sea_error_text(r));
 	return r;
+}
+
+static int work_call(struct sea_machine *machine, sea_hook_fn function, void *userdata, const char *what)
+{
+	return function ? work_result(machine, function(machine->device, userdata), what) : 0;
 }
 
 static int work_hook(struct sea_machine *machine, sea_hook_fn hook, const char *what)
@@ -82,7 +94,9 @@ static int work_loop(struct sea_machine *machine)
 		double rate_hz;
 		int64_t now_ns;
 
-		r = work_hook(machine, machine->hooks.conditional_run, "conditional_run");
+		r = machine->hooks.conditional_run(machine->device, machine->hooks.userdata);
+		/* A signal that is none of ours ends a call, and not the loop. */
+		r = r == -EINTR ? 1 : work_result(machine, r, "conditional_run");
 		pthread_mutex_lock(&machine->lock);
 		rate_hz = machine->rate_hz;
 		pthread_mutex_unlock(&machine->lock);
@@ -103,8 +117,12 @@ static int work_run_hooks(struct sea_machine *machine)
 {
 	int r = work_hook(machine, machine->hooks.pre_run, "pre_run");
 
-	if (r >= 0)
-		r = work_step(machine, machine->steps.data, "processing data");
+	if (r >= 0 && machine->steps.data) {
+		r = machine->steps.data(machine->device, machine->steps.userdata);
+		r = work_is_interrupted(r) ? 1 : work_result(machine, r, "processing data");
+	} else if (r >= 0) {
+		r = 0;
+	}
 	if (r == 0) {
 		r = work_loop(machine);
 		if (r >= 0)

@@ -132,14 +132,14 @@ static void directory_clean(const struct seai_wire *wire)
 	while ((entry = readdir(dir))) {
 		uint64_t id;
 
-		if (seai_directory_parse_process(entry->d_name, &id)) {
-			if (seai_directory_is_dead(wire, id))
-				unlinkat(wire->dir_fd, entry->d_name, 0);
-		} else if (strncmp(entry->d_name, ".t-", 3) == 0) {
-			unlinkat(wire->dir_fd, entry->d_name, 0); /* temporary, and nobody has the lock but us */
-		} else if (strncmp(entry->d_name, "d-", 2) == 0 && directory_is_dead_device(wire, entry->d_name)) {
+		bool is_dead = strncmp(entry->d_name, ".t-", 3) == 0; /* temporary, and nobody has the lock but us */
+
+		if (seai_directory_parse_process(entry->d_name, &id))
+			is_dead = seai_directory_is_dead(wire, id);
+		else if (strncmp(entry->d_name, "d-", 2) == 0)
+			is_dead = directory_is_dead_device(wire, entry->d_name);
+		if (is_dead)
 			unlinkat(wire->dir_fd, entry->d_name, 0);
-		}
 	}
 	rewinddir(dir);
 	while ((entry = readdir(dir))) {

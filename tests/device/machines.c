@@ -31,9 +31,11 @@ static int hook(struct sea_device *device, const char *name)
 	if (is(spec->forks, name)) {
 		const pid_t pid = (pid_t)CHECK_SYS(fork());
 
-		if (pid == 0)
+		if (pid == 0) {
+			test_step_signal(spec->reached, 1);
 			for (;;)
 				pause();
+		}
 		*spec->child = pid;
 	}
 	if (is(spec->sleeps, name)) {

@@ -18,7 +18,7 @@ struct machine_spec {
 	const char *sleeps; /* this signals `reached`, and sleeps until a state is pending */
 	const char *
 		ignores; /* this signals `reached`, waits until a state is pending, signals once more, and never returns */
-	const char *forks; /* this forks a child that lives on, and puts its process id into *child */
+	const char *forks; /* this forks a child that signals `reached` and lives on; its process id is in *child */
 	pid_t *child;
 	const char *keys; /* to be typed, before it starts */
 	struct test_step *reached;

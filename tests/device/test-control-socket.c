@@ -412,8 +412,9 @@ TEST(forked, "a child that a device has forked keeps neither its signals nor its
 	spec.reached = &reached;
 	for (int i = 0; i < 2; i++) {
 		pid = machine_start(&spec);
+		/* The child, and its parent that goes on. Only then has the child let go of what is not its own. */
 		test_step_wait(&reached);
-		/* We are the child's guardian when its parent has ended. */
+		test_step_wait(&reached);
 		CHECK_GT(*spec.child, 0);
 		fd = machine_connect("s", spec.control.id);
 		CHECK_STR_EQ(machine_ask(fd, "state"), "ok RUNNING");

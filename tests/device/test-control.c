@@ -187,8 +187,8 @@ TEST(keys, "keys typed ahead into a pipe are done one after the other, each when
 	CHECK_EQ(count(path, "[STATE] IDLE ---> INITIALIZING DEVICE"), 2);
 	CHECK_EQ(count(path, "IDLE ---> EXITING"), 1);
 	CHECK_EQ(count(path, "no key [?]"), 1);
-	CHECK_EQ(count(path, "severity is DETAIL") + count(path, "severity is DEBUG"), 2);
-	CHECK_EQ(count(path, "verbosity is high") + count(path, "verbosity is medium"), 2);
+	CHECK_EQ(count(path, "--> log severity: DETAIL") + count(path, "--> log severity: DEBUG"), 2);
+	CHECK_EQ(count(path, "--> log verbosity: high") + count(path, "--> log verbosity: medium"), 2);
 	/* The help is for terminals only. */
 	CHECK_EQ(count(path, "Keys:"), 0);
 	unlink(path);

@@ -18,6 +18,7 @@ struct sea_device {
 	int result;
 	char said[2048];
 	const char *fails;
+	int error; /* what it returns; 0: -EIO */
 	const char *errs;
 	int n_loops; /* conditional_run returns 1 so often */
 	bool data;   /* the step has run */
@@ -33,7 +34,7 @@ static int say(struct sea_device *device, const char *word)
 	strcat(device->said, " ");
 	if (device->errs && strcmp(device->errs, word) == 0)
 		CHECK_OK(sea_machine_change_state(device->machine, SEA_TRANSITION_ERROR_FOUND));
-	return device->fails && strcmp(device->fails, word) == 0 ? -EIO : 0;
+	return device->fails && strcmp(device->fails, word) == 0 ? device->error ? device->error : -EIO : 0;
 }
 
 #define SAYS(name, word)                                                  \
@@ -62,7 +63,8 @@ static int says_loop(struct sea_device *device, void *userdata)
 {
 	const int r = say(userdata, "loop");
 
-	return r < 0 ? r : --device->n_loops > 0;
+	device->n_loops--;
+	return r < 0 && device->n_loops >= 0 ? r : device->n_loops > 0;
 }
 
 static int says_run(struct sea_device *device, void *userdata)
@@ -284,6 +286,25 @@ TEST(fails, "a hook or step that fails leads to ERROR, and its number comes out 
 	}
 }
 
+TEST(interrupted, "a hook or step that returns what an interrupted call has returned has not failed")
+{
+	static const int errors[] = { -EINTR, -ECANCELED };
+
+	for (int j = 0; j < 2; j++)
+		for (size_t i = 0; i < N_HOOKS; i++) {
+			struct sea_device device = { .fails = hooks[i], .error = errors[j], .n_loops = 2 };
+
+			device_start(&device);
+			drive(&device);
+			CHECK_OK(device_end(&device));
+			/* Data that was interrupted is not followed by the hooks that take its place. */
+			CHECK_EQ(strstr(device.said, " run ") == NULL, strcmp(hooks[i], "+data") == 0);
+			CHECK_EQ(strstr(device.said, "loop loop") == NULL,
+			         strcmp(hooks[i], "+data") == 0 ||
+			                 (strcmp(hooks[i], "loop") == 0 && errors[j] == -ECANCELED));
+		}
+}
+
 TEST(errs, "ERROR FOUND from a hook is accepted even where another state is pending, and ends the run")
 {
 	for (size_t i = 0; i < N_HOOKS; i++) {
@@ -374,13 +395,19 @@ TEST(subscribers, "subscribers are called by the number of their key, then in th
 	CHECK_ERR(sea_machine_subscribe_states(device.machine, "", writes, said), -EINVAL);
 	CHECK_ERR(sea_machine_unsubscribe_states(device.machine, "nobody"), -ENOENT);
 	go(&device, SEA_TRANSITION_INIT_DEVICE, SEA_STATE_INITIALIZING_DEVICE);
-	CHECK_OK(sea_machine_unsubscribe_states(device.machine, "said"));
 	go(&device, SEA_TRANSITION_COMPLETE_INIT, SEA_STATE_INITIALIZED);
+	go(&device, SEA_TRANSITION_RESET_DEVICE, SEA_STATE_IDLE);
+	/* All of the former states have been told when the next is there. */
 	CHECK_STR_EQ(order, "abcd");
-	CHECK_STR_EQ(said, "x");
+	CHECK_STR_EQ(said, "xy");
+	CHECK_OK(sea_machine_unsubscribe_states(device.machine, "said"));
+	go(&device, SEA_TRANSITION_INIT_DEVICE, SEA_STATE_INITIALIZING_DEVICE);
+	go(&device, SEA_TRANSITION_COMPLETE_INIT, SEA_STATE_INITIALIZED);
 	go(&device, SEA_TRANSITION_RESET_DEVICE, SEA_STATE_IDLE);
 	go(&device, SEA_TRANSITION_END, SEA_STATE_EXITING);
 	CHECK_EQ(device_end(&device), 0);
+	CHECK_STR_EQ(order, "abcdabcd");
+	CHECK_STR_EQ(said, "xy");
 }
 
 static pthread_t requester;

@@ -23,7 +23,8 @@ struct sea_machine;
 /**
  * A hook: what a user's program does in a state. Called on the state thread.
  * @param device as in struct sea_machine_options
- * @return 0 or more is good; negative errno: the device goes to ERROR, and sea_machine_run() returns that number
+ * @return 0 or more is good, and so are -EINTR and -ECANCELED, by which interrupted calls end; another negative errno: the device goes to
+ *         ERROR, and sea_machine_run() returns that number
  */
 typedef int (*sea_hook_fn)(struct sea_device *device, void *userdata);
 
@@ -35,7 +36,7 @@ struct sea_device_hooks {
 	sea_hook_fn init_task; /**< INITIALIZING TASK */
 	sea_hook_fn pre_run;   /**< RUNNING, first */
 	/**
-	 * RUNNING: called again and again, at most rate_hz times a second, while it returns 1 and no new state is pending.
+	 * RUNNING: called again and again, at most rate_hz times a second, while it returns 1 (or -EINTR) and no new state is pending.
 	 * NULL: not at all. Not called, nor is run, where the device's own step has processed data.
 	 */
 	sea_hook_fn conditional_run;
