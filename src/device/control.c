@@ -336,11 +336,6 @@ static int control_open(struct sea_control *control, const struct sea_control_op
 	char id[128];
 	int r;
 
-	snprintf(id, sizeof(id), "%.60s-%d", program_invocation_short_name, (int)getpid());
-	r = seai_device_socket_open(&control->socket, options->directory,
-	                            options->id && options->id[0] ? options->id : id);
-	if (r < 0)
-		return r;
 	control->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (control->wake_fd < 0)
 		return -errno;
@@ -354,7 +349,10 @@ static int control_open(struct sea_control *control, const struct sea_control_op
 			return r;
 		control->signal_fd = seai_take_fd(&fd);
 	}
-	return 0;
+	/* Last: who finds the socket can rely on the rest. */
+	snprintf(id, sizeof(id), "%.60s-%d", program_invocation_short_name, (int)getpid());
+	return seai_device_socket_open(&control->socket, options->directory,
+	                               options->id && options->id[0] ? options->id : id);
 }
 
 int sea_control_start(struct sea_control **ret_control, struct sea_machine *machine,
