@@ -308,9 +308,11 @@ static int64_t loop_tick(struct run *run, int64_t now_ns)
 	int64_t next_ns = INT64_MAX;
 
 	if (run->options->timeout_ns > 0 && !run->is_stopping) {
-		if (now_ns - run->start_ns >= run->options->timeout_ns)
+		if (now_ns - run->start_ns >= run->options->timeout_ns) {
+			/* With an end that was named, this is another one. */
+			run->is_late = run->options->until != NULL;
 			loop_begin_stop(run, "time is up");
-		else
+		} else
 			next_ns = run->start_ns + run->options->timeout_ns;
 	}
 	if (run->outputs[run->options->json].is_gone && !run->is_deaf) {
@@ -397,12 +399,14 @@ static int loop_report(struct run *run)
 	int exit_code;
 
 	n_failed = loop_report_some(run, false, n_failed, failed, text);
-	exit_code = n_failed > 0 || run->is_deaf ? COMMAND_FAILED : COMMAND_OK;
+	exit_code = n_failed > 0 || run->is_deaf || run->is_late ? COMMAND_FAILED : COMMAND_OK;
 	run_output_status(run, "");
 	if (n_failed > LOOP_N_NAMED)
 		snprintf(more, sizeof(more), " and %zu more", n_failed - LOOP_N_NAMED);
 	if (n_failed > 0)
 		run_say(run, "%zu of %zu devices failed: %s%s", n_failed, run->n_devices, text, more);
+	if (run->is_late)
+		run_say(run, "%s had not ended when the time was up", run->options->until);
 	run_tell(run, "end", NULL, json_pack("{s:i, s:o}", "exit_code", exit_code, "failed", failed));
 	return exit_code;
 }

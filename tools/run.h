@@ -184,6 +184,7 @@ struct run {
 	struct rlimit n_files; /* as the devices are to have it */
 	unsigned n_signals;    /* that told us to end */
 	bool is_stopping, is_killing;
+	bool is_late;              /* the time was up before --until's device had ended */
 	bool is_deaf;              /* standard output is gone: nobody sees what happens */
 	bool is_held;              /* devices wait until their lines are taken */
 	unsigned level;            /* that is being stopped */

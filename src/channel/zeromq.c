@@ -26,7 +26,7 @@
 #define ZEROMQ_COPY_BELOW_N_BYTES 512u
 #define ZEROMQ_LINGER_DEFAULT_MS 500
 /* Longest time that a close waits for libzmq to listen no more. */
-#define UNBIND_WAIT_NS SEAI_NS_PER_S
+#define CLOSE_WAIT_NS SEAI_NS_PER_S
 /* Parts of one message from the network. */
 #define ZEROMQ_N_PARTS_MAX (1u << 16)
 
@@ -600,29 +600,20 @@ static int zeromq_subscribe(struct sea_channel *channel, const void *prefix, siz
 
 /*
  * libzmq closes what listens later, by another thread, and that removes the file of ipc:// by its name: also one that the next channel has made
- * meanwhile. So this waits until it is gone.
+ * meanwhile. So this waits until it is gone. (To unbind before the close would be simpler, and lose what is still to be sent.)
  */
-static void zeromq_unbind_all(struct sea_channel *channel)
+static void zeromq_wait_closed(struct sea_channel *channel)
 {
 	struct seai_zeromq *zeromq = channel->zeromq;
-	int64_t until_ns = seai_now_ns() + UNBIND_WAIT_NS;
+	int64_t until_ns = seai_now_ns() + CLOSE_WAIT_NS;
 	unsigned n_listeners = 0;
 
-	(void)zeromq_n_peers(channel);
-	zeromq->n_closed = 0;
-	for (unsigned i = 0; i < zeromq->n_bound; i++) {
-		n_listeners += strncmp(zeromq->bound[i], "inproc://", 9) != 0 &&
-		               zeromq->library->unbind(zeromq->socket, zeromq->bound[i]) == 0;
-		free(zeromq->bound[i]);
-	}
-	free(zeromq->bound);
-	zeromq->bound = NULL;
-	zeromq->n_bound = 0;
-	while (zeromq->monitor && zeromq->n_closed < n_listeners && seai_now_ns() < until_ns) {
+	for (unsigned i = 0; i < zeromq->n_bound; i++)
+		n_listeners += strncmp(zeromq->bound[i], "inproc://", 9) != 0;
+	while (zeromq->n_closed < n_listeners && seai_now_ns() < until_ns) {
 		struct pollfd pollfd = { .fd = channel->epoll_fd, .events = POLLIN };
 
 		(void)poll(&pollfd, 1, 1);
-		(void)zeromq_events(zeromq);
 		(void)zeromq_n_peers(channel);
 	}
 }
@@ -633,14 +624,20 @@ static void zeromq_close(struct sea_channel *channel)
 
 	if (!zeromq)
 		return;
-	zeromq_unbind_all(channel);
+	if (zeromq->socket) {
+		(void)zeromq_n_peers(channel);
+		zeromq->n_closed = 0;
+		zeromq->library->close(zeromq->socket);
+		zeromq->socket = NULL;
+	}
 	if (zeromq->monitor) {
-		zeromq->library->socket_monitor(zeromq->socket, NULL, 0);
+		zeromq_wait_closed(channel);
 		zeromq->library->setsockopt(zeromq->monitor, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
 		zeromq->library->close(zeromq->monitor);
 	}
-	if (zeromq->socket)
-		zeromq->library->close(zeromq->socket);
+	for (unsigned i = 0; i < zeromq->n_bound; i++)
+		free(zeromq->bound[i]);
+	free(zeromq->bound);
 	pthread_mutex_destroy(&zeromq->peers_lock);
 	free(zeromq);
 	channel->zeromq = NULL;

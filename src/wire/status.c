@@ -274,7 +274,6 @@ static void status_add_links(struct seai_wire *wire, struct seai_endpoint *endpo
 
 static void status_add_channels(struct seai_wire *wire)
 {
-
 	for (struct seai_endpoint *endpoint = wire->endpoints; endpoint; endpoint = endpoint->next) {
 		struct seai_endpoint_counts counts = { 0 };
 
@@ -284,10 +283,9 @@ static void status_add_channels(struct seai_wire *wire)
 		           "channel id=%u pattern=%s peers=%u sent=%" PRIu64 " received=%" PRIu64 " refused=%" PRIu64
 		           " orphans=%" PRIu64 " orphans_waiting=%" PRIu64 " doorbells=%" PRIu64 " sleeps=%" PRIu64
 		           " peak_out=%" PRIu64 " peak_in=%" PRIu64 "\n",
-		           endpoint->id, seai_pattern_name(endpoint->pattern), endpoint->n_links,
-		           counts.n_sent, counts.n_received, counts.n_refused, counts.n_orphans,
-		           counts.n_orphans_waiting, counts.n_doorbells, counts.n_sleeps, endpoint->peak_out,
-		           endpoint->peak_in);
+		           endpoint->id, seai_pattern_name(endpoint->pattern), endpoint->n_links, counts.n_sent,
+		           counts.n_received, counts.n_refused, counts.n_orphans, counts.n_orphans_waiting,
+		           counts.n_doorbells, counts.n_sleeps, endpoint->peak_out, endpoint->peak_in);
 		for (uint32_t i = 0; i < endpoint->n_names; i++)
 			status_add(wire->status, "address channel=%u bound=1 name=%s\n", endpoint->id,
 			           endpoint->names[i] + 2);

@@ -760,6 +760,20 @@ TEST(slow_reader, "who does not read our output slows the devices and does not k
 	close(fds[0]);
 }
 
+TEST(until, "a run is over when the device that was named has ended, and has failed if it does not end in time")
+{
+	const char *path;
+
+	TOPOLOGY({ "one", "wait", NULL }, { "two", "good", NULL });
+	path = path_of("t.json");
+	CHECK_EQ(test_wait(start((const char *const[]){ path, "--until", "two", NULL })), 0);
+	CHECK_HAS(ERR, "two has ended: stopping");
+	CHECK_EQ(test_wait(start((const char *const[]){ path, "--until", "one", "--timeout", "0.2", NULL })), 1);
+	CHECK_HAS(ERR, "one had not ended when the time was up");
+	CHECK_EQ(test_wait(start((const char *const[]){ path, "--until", "three", NULL })), 2);
+	CHECK_HAS(ERR, "there is no device three");
+}
+
 TEST(late_reader, "who reads late gets every line, also when all devices have ended long ago")
 {
 	static char text[1 << 16];
