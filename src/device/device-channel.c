@@ -94,6 +94,9 @@ static int channel_open(struct seai_device_channel *channel)
 	channel->is_zeromq = channel_is_zeromq(channel->device, config);
 	if (channel->is_zeromq)
 		options.transport = SEA_TRANSPORT_ZEROMQ;
+	else if (config->type == SEA_CHANNEL_TYPE_PUSH)
+		/* What a receiver that died had not dealt with is work for the others. */
+		options.orphans = SEA_ORPHANS_RESEND;
 	r = sea_channel_new(&channel->channel, session, patterns[config->type], &options);
 	/* As FairMQ: who says nothing else wants everything. */
 	if (r == 0 && config->type == SEA_CHANNEL_TYPE_SUB)
@@ -306,6 +309,20 @@ int seai_device_connect_channels(struct sea_device *device)
 	}
 }
 
+/*
+ * Gives receivers the time of linger to deal with what was sent, and sends to others what comes back meanwhile. Over libzmq the same time is for
+ * what is on its way. Nothing waits where nobody is connected: then nobody can die either.
+ */
+static void channel_linger(struct sea_channel *channel, const struct seai_device_channel *of)
+{
+	struct sea_channel_stats stats;
+
+	if (of->is_zeromq || of->config.type != SEA_CHANNEL_TYPE_PUSH || of->config.linger_ms == 0 ||
+	    sea_channel_get_stats(channel, &stats) < 0 || (stats.n_links == 0 && stats.n_orphans_waiting == 0))
+		return;
+	(void)sea_channel_flush(channel, timeout_of(of->config.linger_ms));
+}
+
 void seai_device_close_channels(struct sea_device *device)
 {
 	for (size_t i = 0; i < device->n_channels; i++) {
@@ -315,6 +332,8 @@ void seai_device_close_channels(struct sea_device *device)
 		channel = device->channels[i].channel;
 		device->channels[i].channel = NULL;
 		pthread_mutex_unlock(&device->channels_lock);
+		if (channel)
+			channel_linger(channel, &device->channels[i]);
 		sea_channel_close(channel);
 		sea_channel_config_fini(&device->channels[i].config);
 	}
