@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words for the errors of sealane/error.h, and the version. */
+/* Words for the errors of sealane/error.h, errors that people read, and the version. */
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <sealane/error.h>
@@ -54,4 +56,30 @@ uint64_t sea_features(void)
 {
 	return SEA_FEATURE_MEMFD | SEA_FEATURE_ORPHANS | SEA_FEATURE_IMMUTABLE | SEA_FEATURE_META | SEA_FEATURE_SHMEM |
 	       SEA_FEATURE_REGIONS;
+}
+
+int sea_error_set(struct sea_error *error, int code, const char *key, const char *format, ...)
+{
+	va_list arguments;
+
+	if (!error)
+		return code;
+	error->code = code;
+	snprintf(error->key, sizeof(error->key), "%s", key ? key : "");
+	va_start(arguments, format);
+	vsnprintf(error->text, sizeof(error->text), format, arguments);
+	va_end(arguments);
+	return code;
+}
+
+char *sea_error_line(const struct sea_error *error, char *line, unsigned n_bytes)
+{
+	char place[320] = "";
+
+	if (error->file[0] && error->line)
+		snprintf(place, sizeof(place), "%s:%u:%u: ", error->file, error->line, error->column);
+	else if (error->file[0])
+		snprintf(place, sizeof(place), "%s: ", error->file);
+	snprintf(line, n_bytes, "%s%s%s%s", place, error->key, error->key[0] ? ": " : "", error->text);
+	return line;
 }

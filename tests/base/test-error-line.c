@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <sealane/device/device.h>
+#include <sealane/error.h>
 
 #include "test.h"
 
