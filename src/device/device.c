@@ -68,6 +68,7 @@ static void step_interrupt(struct sea_device *device, int on, void *userdata)
 {
 	(void)userdata;
 	pthread_mutex_lock(&device->channels_lock);
+	device->is_interrupted = on;
 	for (size_t i = 0; i < device->n_channels; i++) {
 		if (!device->channels[i].channel)
 			continue;

@@ -51,8 +51,9 @@ struct sea_device {
 	int64_t allocate_timeout_ns;
 	struct seai_device_channel *channels;
 	size_t n_channels;
-	pthread_mutex_t
-		channels_lock; /* guards the array against the rate thread, an interruption and counts from other threads */
+	/* Guards the array, and whether its channels are held, against the rate thread, an interruption and counts from other threads. */
+	pthread_mutex_t channels_lock;
+	bool is_interrupted;
 	struct seai_handler *handlers;
 	struct seai_flight flight;
 	struct sea_poller *poller; /* while data is handled for several channels */
