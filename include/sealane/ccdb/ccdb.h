@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Conditions data (CCDB): objects under a path, each valid for an interval of time. All of libsealane-ccdb.
+ */
+#ifndef SEALANE_CCDB_CCDB_H
+#define SEALANE_CCDB_CCDB_H
+
+#include <sealane/ccdb/client.h>
+
+#endif
