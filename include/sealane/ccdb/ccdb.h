@@ -6,5 +6,9 @@
 #define SEALANE_CCDB_CCDB_H
 
 #include <sealane/ccdb/client.h>
+#include <sealane/ccdb/decoder.h>
+#include <sealane/ccdb/table-object.h>
+#include <sealane/ccdb/table-writer.h>
+#include <sealane/ccdb/table.h>
 
 #endif
