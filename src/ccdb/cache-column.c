@@ -86,11 +86,12 @@ static int column_check_paths(const struct sea_ccdb_column *column, struct sea_e
 
 		if (r < 0)
 			return sea_error_set(error, -EINVAL, column->name,
-			                     "\"%.*s\" is neither a path nor a range of runs LOW-HIGH=PATH", (int)(end - entry),
-			                     entry);
+			                     "\"%.*s\" is neither a path nor a range of runs LOW-HIGH=PATH",
+			                     (int)(end - entry), entry);
 		if (is_last)
 			return sea_error_set(error, -EINVAL, column->name,
-			                     "\"%.*s\" stands behind a path that is good for every run", (int)(end - entry), entry);
+			                     "\"%.*s\" stands behind a path that is good for every run",
+			                     (int)(end - entry), entry);
 		is_last = r == 0;
 		if (!*end)
 			return 0;
@@ -126,15 +127,17 @@ static int column_set(struct sea_ccdb_column *column, const char *key, const cha
 		column->run_mode = (enum sea_ccdb_run_mode)(key[4] - '0');
 		return 0;
 	}
-	if (n == 7 && memcmp(key, "per=", 4) == 0 && (memcmp(key + 4, "row", 3) == 0 || memcmp(key + 4, "run", 3) == 0)) {
+	if (n == 7 && memcmp(key, "per=", 4) == 0 &&
+	    (memcmp(key + 4, "row", 3) == 0 || memcmp(key + 4, "run", 3) == 0)) {
 		column->is_per_run = key[5] == 'u';
 		return 0;
 	}
 	if (n > 6 && memcmp(key, "check=", 6) == 0 && column_set_check(column, key + 6, end) == 0)
 		return 0;
-	return sea_error_set(error, -EINVAL, column->name,
-	                     "\"%.*s\" is none of run=0, run=1, run=2, per=row, per=run, check=N (tables), check=Ns (seconds), check=never",
-	                     (int)n, key);
+	return sea_error_set(
+		error, -EINVAL, column->name,
+		"\"%.*s\" is none of run=0, run=1, run=2, per=row, per=run, check=N (tables), check=Ns (seconds), check=never",
+		(int)n, key);
 }
 
 int sea_ccdb_column_parse(struct sea_ccdb_column *ret_column, const char *text, struct sea_error *error)
@@ -144,8 +147,8 @@ int sea_ccdb_column_parse(struct sea_ccdb_column *ret_column, const char *text, 
 	int r;
 
 	if (!equals || equals == text || (size_t)(equals - text) >= sizeof(column.name))
-		return sea_error_set(error, -EINVAL, "column", "\"%s\" is not NAME=PATH, the name of at most %zu bytes", text,
-		                     sizeof(column.name) - 1);
+		return sea_error_set(error, -EINVAL, "column", "\"%s\" is not NAME=PATH, the name of at most %zu bytes",
+		                     text, sizeof(column.name) - 1);
 	memcpy(column.name, text, (size_t)(equals - text));
 	end = strchrnul(equals + 1, ',');
 	if (end == equals + 1 || (size_t)(end - equals - 1) >= sizeof(column.paths))

@@ -49,10 +49,9 @@ static void fetch_drop_frame(struct seai_fetch *fetch)
 /* A block for n_bytes of content; 0; -ENOMEM there is no room; -E2BIG there never will be. */
 static int fetch_make_room(struct seai_fetch *fetch, size_t n_bytes)
 {
-	struct sea_frame_options options = {
-		.n_bytes_max = { n_bytes + 64 }, .n_parts_hint = 1,
-		.flags = fetch->cache->options.is_immutable ? SEA_FRAME_IMMUTABLE : 0
-	};
+	struct sea_frame_options options = { .n_bytes_max = { n_bytes + 64 },
+		                             .n_parts_hint = 1,
+		                             .flags = fetch->cache->options.is_immutable ? SEA_FRAME_IMMUTABLE : 0 };
 	int r = sea_frame_new(&fetch->frame, fetch->cache->options.heap, &options, 0);
 
 	if (r < 0)
@@ -102,7 +101,8 @@ void seai_fetch_free(struct seai_fetch *fetch)
 }
 
 /* What came is sealed; from here on it does not change. */
-static int fetch_keep_content(struct seai_fetch *fetch, struct seai_version *version, const struct sea_ccdb_object *object)
+static int fetch_keep_content(struct seai_fetch *fetch, struct seai_version *version,
+                              const struct sea_ccdb_object *object)
 {
 	struct sea_ccdb_cache *cache = fetch->cache;
 	struct sea_message *message;
@@ -170,7 +170,8 @@ static int fetch_miss(struct seai_fetch *fetch, const struct sea_ccdb_result *re
 	snprintf(reason, sizeof(reason), "%s at %lld: %s%s%s", fetch->facts->path->path, (long long)fetch->time_ms,
 	         error ? error->text : sea_ccdb_status_text(result->status), error && error->key[0] ? "; asked: " : "",
 	         error ? error->key : "");
-	version = seai_version_new(fetch->facts->path, NULL, NULL, result->status == SEA_CCDB_NOT_FOUND ? 1 : 2, reason);
+	version = seai_version_new(fetch->facts->path, NULL, NULL, result->status == SEA_CCDB_NOT_FOUND ? 1 : 2,
+	                           reason);
 	if (!version)
 		return -ENOMEM;
 	version->last_table = fetch->asked_table;
@@ -231,14 +232,20 @@ int seai_cache_fetch(struct sea_ccdb_cache *cache, struct seai_facts *facts, int
 	char run[24];
 	const struct sea_ccdb_pair constraint = { .name = "runNumber", .value = run };
 	struct sea_ccdb_query query = {
-		.path = facts->path->path, .timestamp_ms = time_ms, .flags = SEA_CCDB_ASK_ALWAYS, .held = held,
-		.allocate = fetch_allocate, .release = fetch_release, .done = fetch_done,
+		.path = facts->path->path,
+		.timestamp_ms = time_ms,
+		.flags = SEA_CCDB_ASK_ALWAYS,
+		.held = held,
+		.allocate = fetch_allocate,
+		.release = fetch_release,
+		.done = fetch_done,
 	};
 	struct seai_fetch *fetch;
 	int r;
 
 	for (fetch = facts->fetches; fetch; fetch = fetch->next)
-		if (fetch->time_ms == time_ms && (fetch->asked_ns >= request->arrived_ns || fetch->asked_table >= request->number))
+		if (fetch->time_ms == time_ms &&
+		    (fetch->asked_ns >= request->arrived_ns || fetch->asked_table >= request->number))
 			return 0;
 	/* While one waits for room the others do not take it away. */
 	if (cache->n_fetches >= FETCH_N_MAX || (cache->wants_room_n_bytes && !is_first))

@@ -50,7 +50,8 @@ static int keys_open(struct seai_request *request, const struct sea_ccdb_cache *
 	for (size_t i = 0; i < n_parts; i++) {
 		struct sea_part part;
 
-		if (sea_message_get_part(request->message, i, &part) < 0 || part.n_bytes < 8 || (uintptr_t)part.data % 8)
+		if (sea_message_get_part(request->message, i, &part) < 0 || part.n_bytes < 8 ||
+		    (uintptr_t)part.data % 8)
 			continue;
 		/* A stream begins with its continuation marker, an old one with the size of a schema. */
 		if (sea_arrow_reader_new(&request->reader, part.data, part.n_bytes, found.code ? NULL : &found) < 0)
@@ -64,36 +65,37 @@ static int keys_open(struct seai_request *request, const struct sea_ccdb_cache *
 		              cache->time_column ? cache->time_column : "timestamp, fTimestamp or time");
 		request->reader = sea_arrow_reader_free(request->reader);
 	}
-	return sea_error_set(error, -EBADMSG, "key table", "none of the %zu parts is an Arrow stream with times%s%s", n_parts,
-	                     found.code ? "; the first that looks like one: " : "", found.code ? found.text : "");
+	return sea_error_set(error, -EBADMSG, "key table", "none of the %zu parts is an Arrow stream with times%s%s",
+	                     n_parts, found.code ? "; the first that looks like one: " : "",
+	                     found.code ? found.text : "");
 }
 
-static struct seai_group *keys_group(struct seai_request *request, int64_t run, uint32_t *ret_group)
+static struct seai_group *keys_group(struct seai_request *request, int64_t run, size_t *ret_group)
 {
 	struct seai_group *groups;
 
 	/* The last one is the likeliest. */
 	for (size_t i = request->n_groups; i-- > 0;)
 		if (request->groups[i].run == run) {
-			*ret_group = (uint32_t)i;
+			*ret_group = i;
 			return &request->groups[i];
 		}
 	groups = reallocarray(request->groups, request->n_groups + 1, sizeof(*groups));
 	if (!groups)
 		return NULL;
 	request->groups = groups;
-	*ret_group = (uint32_t)request->n_groups;
+	*ret_group = request->n_groups;
 	groups[request->n_groups] = (struct seai_group){ .run = run };
 	return &groups[request->n_groups++];
 }
 
 /* Adds rows of one run to the batch. */
-static int keys_add_stretch(struct seai_request *request, struct sea_table_batch *batch, size_t *n_max, int64_t first,
+static int keys_add_stretch(struct seai_request *request, struct sea_table_rows *batch, size_t *n_max, int64_t first,
                             int64_t n_rows, int64_t run)
 {
 	struct sea_table_stretch *stretches = (struct sea_table_stretch *)batch->stretches;
 	struct seai_group *group;
-	uint32_t index;
+	size_t index;
 	int sorted = seai_times_look(batch->times_ms + first, n_rows);
 
 	if (sorted < 0)
@@ -108,9 +110,7 @@ static int keys_add_stretch(struct seai_request *request, struct sea_table_batch
 			return -ENOMEM;
 		batch->stretches = stretches;
 	}
-	stretches[batch->n_stretches++] =
-		(struct sea_table_stretch){ .first_row = first, .n_rows = n_rows, .group = index };
-	batch->is_sorted = batch->is_sorted && sorted;
+	stretches[batch->n_stretches++] = (struct sea_table_stretch){ .n_rows = n_rows, .group = index };
 	return seai_times_add(&group->times, batch->times_ms + first, n_rows, sorted);
 }
 
@@ -137,16 +137,14 @@ static int64_t keys_run_end(const struct sea_arrow_column *runs, int64_t row, in
 static int keys_add_batch(struct seai_request *request, const struct sea_arrow_batch *from, int time, int run,
                           struct sea_error *error)
 {
-	struct sea_table_batch *batch = &request->batches[request->n_batches++];
+	struct sea_table_rows *batch = &request->batches[request->n_batches++];
 	const struct sea_arrow_column *times = &from->columns[time];
 	size_t n_max = 0;
 	int r = 0;
 
 	if (times->validity && times->n_nulls != 0)
 		return sea_error_set(error, -EINVAL, times->field->name, "has rows without a time");
-	*batch = (struct sea_table_batch){
-		.times_ms = times->data, .n_rows = from->n_rows, .is_sorted = true
-	};
+	*batch = (struct sea_table_rows){ .times_ms = times->data, .n_rows = from->n_rows };
 	request->n_rows += from->n_rows;
 	for (int64_t row = 0; row < from->n_rows && r == 0;) {
 		int64_t end = from->n_rows, number = SEAI_NO_RUN;
@@ -154,8 +152,8 @@ static int keys_add_batch(struct seai_request *request, const struct sea_arrow_b
 		if (run >= 0)
 			end = keys_run_end(&from->columns[run], row, &number);
 		if (end == 0)
-			return sea_error_set(error, -EINVAL, from->columns[run].field->name, "has no run number in row %lld",
-			                     (long long)row);
+			return sea_error_set(error, -EINVAL, from->columns[run].field->name,
+			                     "has no run number in row %lld", (long long)row);
 		r = keys_add_stretch(request, batch, &n_max, row, end - row, number);
 		row = end;
 	}
@@ -168,7 +166,7 @@ static int keys_read(struct seai_request *request, int time, int run, struct sea
 {
 	for (;;) {
 		struct sea_arrow_batch *batch = NULL, **arrow_batches;
-		struct sea_table_batch *batches;
+		struct sea_table_rows *batches;
 		int r = sea_arrow_batch_new(&batch, request->reader);
 
 		if (r == 0)
@@ -177,10 +175,12 @@ static int keys_read(struct seai_request *request, int time, int run, struct sea
 			sea_arrow_batch_free(batch);
 			return r;
 		}
-		arrow_batches = reallocarray(request->arrow_batches, request->n_batches + 1, sizeof(struct sea_arrow_batch *));
+		arrow_batches = reallocarray(request->arrow_batches, request->n_batches + 1,
+		                             sizeof(struct sea_arrow_batch *));
 		if (arrow_batches)
 			request->arrow_batches = arrow_batches;
-		batches = arrow_batches ? reallocarray(request->batches, request->n_batches + 1, sizeof(*batches)) : NULL;
+		batches = arrow_batches ? reallocarray(request->batches, request->n_batches + 1, sizeof(*batches))
+		                        : NULL;
 		if (!batches) {
 			sea_arrow_batch_free(batch);
 			return -ENOMEM;
@@ -205,7 +205,8 @@ static int keys_look_up(struct sea_ccdb_cache *cache, struct seai_group *group, 
 		char path[sizeof(column->paths)];
 
 		if (sea_ccdb_column_path(column, group->run, path, sizeof(path)) < 0)
-			return sea_error_set(error, -EINVAL, column->name, "has no path for run %lld", (long long)group->run);
+			return sea_error_set(error, -EINVAL, column->name, "has no path for run %lld",
+			                     (long long)group->run);
 		lookup->facts = seai_cache_facts(
 			cache, path, column->run_mode == SEA_CCDB_RUN_CONSTRAINT ? group->run : SEAI_NO_RUN);
 		if (!lookup->facts)
@@ -234,8 +235,9 @@ int seai_request_new(struct seai_request **ret_request, struct sea_ccdb_cache *c
 		if (r == 0 && cache->wants_run) {
 			run = keys_find(schema, cache->run_column, keys_run_names);
 			if (run < 0)
-				r = sea_error_set(error, -EBADMSG, "key table", "has no column %s, which columns ask for",
-				                  cache->run_column ? cache->run_column : "run, runNumber or fRunNumber");
+				r = sea_error_set(
+					error, -EBADMSG, "key table", "has no column %s, which columns ask for",
+					cache->run_column ? cache->run_column : "run, runNumber or fRunNumber");
 		}
 	}
 	if (r == 0)

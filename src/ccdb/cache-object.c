@@ -53,7 +53,8 @@ static char *version_headers(const struct sea_ccdb_object *object)
 		return NULL;
 	text[0] = 0;
 	for (size_t i = 0; object && i < object->n_headers; i++)
-		at += (size_t)snprintf(text + at, n - at, "%s: %s\n", object->headers[i].name, object->headers[i].value);
+		at += (size_t)snprintf(text + at, n - at, "%s: %s\n", object->headers[i].name,
+		                       object->headers[i].value);
 	return text;
 }
 
@@ -132,8 +133,6 @@ void seai_cache_sweep(struct sea_ccdb_cache *cache, bool is_short)
 	}
 	if (is_short)
 		oldest = next;
-	if (is_short)
-		seai_cache_forget_answer(cache);
 	for (struct seai_path *path = cache->paths; path; path = path->next) {
 		struct seai_version **link = &path->versions;
 

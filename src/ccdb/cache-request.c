@@ -87,8 +87,9 @@ static int request_look(struct sea_ccdb_cache *cache, struct seai_request *reque
 		int r = 0;
 
 		if (fact) {
-			fact->version->last_table = fact->version->last_table > request->number ? fact->version->last_table
-			                                                                        : request->number;
+			fact->version->last_table = fact->version->last_table > request->number
+			                                    ? fact->version->last_table
+			                                    : request->number;
 			from = fact->until_ms;
 			continue;
 		}
@@ -116,7 +117,7 @@ static int request_look(struct sea_ccdb_cache *cache, struct seai_request *reque
 static int request_check_room(struct sea_ccdb_cache *cache, struct seai_request *request)
 {
 	struct sea_heap_stats heap;
-	char text[400];
+	char text[1400];
 
 	sea_heap_get_stats(cache->options.heap, &heap);
 	if (heap.n_bytes_largest_free >= cache->wants_room_n_bytes && cache->n_fetches == 0) {
@@ -125,16 +126,17 @@ static int request_check_room(struct sea_ccdb_cache *cache, struct seai_request 
 	}
 	seai_cache_sweep(cache, true);
 	sea_heap_get_stats(cache->options.heap, &heap);
-	if (cache->n_fetches == 0 && (heap.n_blocks_used <= cache->stats.n_versions ||
-	                              cache->wants_room_n_bytes > heap.quota_n_bytes)) {
+	if (cache->n_fetches == 0 &&
+	    (heap.n_blocks_used <= cache->stats.n_versions || cache->wants_room_n_bytes > heap.quota_n_bytes)) {
 		if (heap.n_bytes_largest_free >= cache->wants_room_n_bytes) {
 			cache->wants_room_n_bytes = 0;
 			return 0;
 		}
-		snprintf(text, sizeof(text),
-		         "%s: %llu bytes do not fit into the quota of %llu beside the %llu of the table's other objects",
-		         cache->wants_room_path, (unsigned long long)cache->wants_room_n_bytes,
-		         (unsigned long long)heap.quota_n_bytes, (unsigned long long)cache->stats.n_versions_bytes);
+		snprintf(
+			text, sizeof(text),
+			"%s: %llu bytes do not fit into the quota of %llu beside the %llu of the table's other objects",
+			cache->wants_room_path, (unsigned long long)cache->wants_room_n_bytes,
+			(unsigned long long)heap.quota_n_bytes, (unsigned long long)cache->stats.n_versions_bytes);
 		cache->wants_room_n_bytes = 0;
 		return request_fail(request, -E2BIG, "table", text);
 	}

@@ -97,7 +97,8 @@ static int times_by_sorting(struct seai_times *times, size_t n_rows)
 	if (!times->distinct)
 		return -ENOMEM;
 	for (size_t p = 0; p < times->n_pieces; p++) {
-		memcpy(times->distinct + n, times->pieces[p].times_ms, (size_t)times->pieces[p].n_rows * sizeof(int64_t));
+		memcpy(times->distinct + n, times->pieces[p].times_ms,
+		       (size_t)times->pieces[p].n_rows * sizeof(int64_t));
 		n += (size_t)times->pieces[p].n_rows;
 	}
 	qsort(times->distinct, n, sizeof(*times->distinct), times_compare);
@@ -176,6 +177,22 @@ bool seai_times_next(const struct seai_times *times, int64_t from_ms, int64_t *r
 		}
 	}
 	return found;
+}
+
+uint64_t seai_times_count(const struct seai_times *times, int64_t from_ms, int64_t until_ms, size_t n_shares)
+{
+	uint64_t n = 0;
+
+	for (size_t p = 0; p < times->n_pieces; p++) {
+		const struct seai_times_piece *piece = &times->pieces[p];
+
+		if (times->distinct)
+			n += (uint64_t)piece->n_rows / n_shares;
+		else
+			n += times_search(piece->times_ms, (size_t)piece->n_rows, until_ms) -
+			     times_search(piece->times_ms, (size_t)piece->n_rows, from_ms);
+	}
+	return n;
 }
 
 void seai_times_fini(struct seai_times *times)

@@ -21,7 +21,7 @@ struct seai_times_piece {
 struct seai_times {
 	struct seai_times_piece *pieces; /* as they were added */
 	size_t n_pieces, n_max;
-	int64_t first_ms; /* of the first row that was added */
+	int64_t first_ms;  /* of the first row that was added */
 	int64_t *distinct; /* if not NULL: all of them, sorted; pieces are not looked at */
 	size_t n_distinct;
 };
@@ -34,6 +34,9 @@ int seai_times_seal(struct seai_times *times);
 
 /* The first time at or after from_ms. False: there is none. */
 bool seai_times_next(const struct seai_times *times, int64_t from_ms, int64_t *ret_ms);
+
+/* How many rows lie in [from_ms, until_ms); of rows in no order their share, if there are n_shares. */
+uint64_t seai_times_count(const struct seai_times *times, int64_t from_ms, int64_t until_ms, size_t n_shares);
 
 void seai_times_fini(struct seai_times *times);
 

@@ -93,7 +93,8 @@ int sea_ccdb_cache_new(struct sea_ccdb_cache **ret_cache, const struct sea_ccdb_
 	cache->columns = calloc(options->n_columns, sizeof(*cache->columns));
 	cache->time_column = options->time_column ? strdup(options->time_column) : NULL;
 	cache->run_column = options->run_column ? strdup(options->run_column) : NULL;
-	if (!cache->columns || (options->time_column && !cache->time_column) || (options->run_column && !cache->run_column))
+	if (!cache->columns || (options->time_column && !cache->time_column) ||
+	    (options->run_column && !cache->run_column))
 		r = -ENOMEM;
 	for (size_t i = 0; i < options->n_columns && r == 0; i++) {
 		cache->columns[i] = options->columns[i];
@@ -123,7 +124,6 @@ struct sea_ccdb_cache *sea_ccdb_cache_free(struct sea_ccdb_cache *cache)
 		cache->first = request->next;
 		seai_request_free(request);
 	}
-	seai_cache_forget_answer(cache);
 	seai_cache_free_paths(cache);
 	sea_ccdb_client_free(cache->client);
 	if (cache->epoll_fd >= 0)

@@ -33,8 +33,9 @@ struct seai_version {
 	uint64_t n_bytes;             /* of its content */
 	uint64_t last_table;          /* the number of the last table that used it */
 	uint64_t n_facts;             /* facts that name it */
-	uint32_t row;                 /* while a table is made: see cache-answer.c */
-	uint64_t row_of;              /* the table and column that row is of */
+	/* While a table is made: its row of the object table, and for which column of which table that is said. */
+	uint32_t row, row_column;
+	uint64_t row_table;
 };
 
 struct seai_path {
@@ -99,7 +100,7 @@ struct seai_request {
 	size_t key_part;
 	struct sea_arrow_reader *reader;
 	struct sea_arrow_batch **arrow_batches;
-	struct sea_table_batch *batches; /* n_batches of them */
+	struct sea_table_rows *batches; /* n_batches of them */
 	size_t n_batches;
 	int64_t n_rows;
 	struct seai_group *groups;
@@ -121,13 +122,11 @@ struct sea_ccdb_cache {
 	struct seai_facts *books;
 	struct seai_request *first, **last;
 	uint64_t n_requests, n_answered;
-	size_t n_fetches; /* on their way */
-	uint64_t wants_room_n_bytes;  /* an object of so many bytes waits for room; 0: none */
-	char wants_room_path[1025];   /* its path */
+	size_t n_fetches;            /* on their way */
+	uint64_t wants_room_n_bytes; /* an object of so many bytes waits for room; 0: none */
+	char wants_room_path[1025];  /* its path */
 	bool is_advancing, is_again; /* a fetch was answered meanwhile */
-	struct sea_message *objects; /* the object table of the last answer */
-	struct seai_answer_object *last_objects;
-	size_t n_last_objects;
+	uint64_t n_last_versions;    /* with content, that the last answer named */
 	struct sea_ccdb_cache_stats stats;
 };
 
@@ -184,7 +183,6 @@ bool seai_lookup_next(const struct seai_group *group, const struct seai_lookup *
 
 int seai_request_answer(struct sea_ccdb_cache *cache, struct seai_request *request, struct sea_message **ret_answer,
                         struct sea_error *error);
-void seai_cache_forget_answer(struct sea_ccdb_cache *cache);
 
 /* cache.c */
 

@@ -51,10 +51,11 @@ struct sea_ccdb_column {
 	char name[64];                   /**< its name */
 	char paths[1024];                /**< a path; or by run "lo-hi=path;lo-=path;-hi=path;path of all others" */
 	enum sea_ccdb_run_mode run_mode; /**< what the run is to a query */
-	bool is_per_run;                 /**< one query per run, at the first of its times in the table; else each row's own time counts */
-	bool is_checked_never;           /**< once it is known, it is not asked for again */
-	uint32_t check_every_n_tables;   /**< whether something newer is there is asked for every so many tables; 0: as 1, unless check_every_ns is set */
-	int64_t check_every_ns;          /**< the same by time; 0: not by time */
+	bool is_per_run; /**< one query per run, at the first of its times in the table; else each row's own time counts */
+	bool is_checked_never; /**< once it is known, it is not asked for again */
+	uint32_t
+		check_every_n_tables; /**< whether something newer is there is asked for every so many tables; 0: as 1, unless check_every_ns is set */
+	int64_t check_every_ns; /**< the same by time; 0: not by time */
 };
 
 /**
@@ -85,38 +86,39 @@ enum sea_ccdb_missing {
 /** How a cache works. All zero but heap, columns and client.url is good. */
 struct sea_ccdb_cache_options {
 	struct sea_ccdb_client_options client; /**< who is asked; forget_contents is set by the cache */
-	struct sea_heap *heap;                 /**< where objects and tables lie; its quota bounds them. Borrowed as long as the cache lives */
+	struct sea_heap
+		*heap; /**< where objects and tables lie; its quota bounds them. Borrowed as long as the cache lives */
 	const struct sea_ccdb_column *columns; /**< copied */
 	size_t n_columns;                      /**< 1 to 1000 */
-	const char *time_column; /**< its name in key tables; NULL: the first of timestamp, fTimestamp, time that is there */
-	const char *run_column;  /**< its name; NULL: the first of run, runNumber, fRunNumber */
+	const char *
+		time_column; /**< its name in key tables; NULL: the first of timestamp, fTimestamp, time that is there */
+	const char *run_column;           /**< its name; NULL: the first of run, runNumber, fRunNumber */
 	enum sea_table_encoding encoding; /**< of index tables */
 	enum sea_ccdb_missing missing;    /**< when there is no object */
 	int64_t wait_ns;                  /**< with SEA_CCDB_MISSING_WAIT; 0: 1 s */
 	uint32_t n_tables_kept; /**< what one of the last so many tables used is kept, even if nobody holds it; 0: 16 */
 	bool is_immutable;      /**< each object in memory that the kernel seals against this process as well */
 	bool has_trailer;       /**< O2's $HEADER$ trailer with the response headers behind each object's content */
-	bool is_apart;          /**< answers are tables alone; else the other parts of a request's message come before them */
-	bool trusts_validity;   /**< where the server promises nothing, a version counts from Valid-From until Valid-Until */
+	bool is_apart; /**< answers are tables alone; else the other parts of a request's message come before them */
+	bool trusts_validity; /**< where the server promises nothing, a version counts from Valid-From until Valid-Until */
 };
 
 /** What a cache has done so far. */
 struct sea_ccdb_cache_stats {
-	uint64_t n_tables;          /**< answers made */
-	uint64_t n_failed;          /**< requests that failed */
-	uint64_t n_rows;            /**< rows of the answers */
-	uint64_t n_cells;           /**< rows times columns */
-	uint64_t n_queries;         /**< asked of the client: one per distinct path, run and interval */
-	uint64_t n_fetched;         /**< objects whose content came */
-	uint64_t n_bytes_fetched;   /**< of them */
-	uint64_t n_bytes_named;     /**< what the rows would take if each had the bytes of its objects */
-	uint64_t n_waiting;         /**< now: requests that are not answered */
-	uint64_t n_versions;        /**< now: object versions in memory */
-	uint64_t n_versions_peak;   /**< most of them at a time */
-	uint64_t n_versions_bytes;  /**< now: their bytes */
-	uint64_t n_dropped;         /**< versions that were dropped, for nobody needed them */
-	uint64_t n_waits_for_room;  /**< times that an object had to wait for room in the heap */
-	uint64_t n_reused;          /**< answers whose index table was that of the one before */
+	uint64_t n_tables;         /**< answers made */
+	uint64_t n_failed;         /**< requests that failed */
+	uint64_t n_rows;           /**< rows of the answers */
+	uint64_t n_cells;          /**< rows times columns */
+	uint64_t n_queries;        /**< asked of the client: one per distinct path, run and interval */
+	uint64_t n_fetched;        /**< objects whose content came */
+	uint64_t n_bytes_fetched;  /**< of them */
+	uint64_t n_bytes_named;    /**< what the rows would take if each had the bytes of its objects */
+	uint64_t n_waiting;        /**< now: requests that are not answered */
+	uint64_t n_versions;       /**< now: object versions in memory */
+	uint64_t n_versions_peak;  /**< most of them at a time */
+	uint64_t n_versions_bytes; /**< now: their bytes */
+	uint64_t n_dropped;        /**< versions that were dropped, for nobody needed them */
+	uint64_t n_waits_for_room; /**< times that an object had to wait for room in the heap */
 };
 
 /**
