@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <sealane/ccdb/ccdb.h>
@@ -133,7 +134,7 @@ static int cache_read_columns(struct sea_device *device, struct cache *cache)
 			column->check_every_n_tables = (uint32_t)check;
 		}
 	}
-	sea_value_free(value);
+	free(value);
 	return r < 0 ? r : 0;
 }
 
