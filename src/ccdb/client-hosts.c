@@ -118,7 +118,8 @@ static int remap_paths(struct seai_remap *remap, const char *text, size_t n, str
 
 		while (n_path < n && text[n_path] != ',')
 			n_path++;
-		piece = strndup(text + i, n_path - i);
+		i += strspn(text + i, " ");
+		piece = i < n_path ? strndup(text + i, n_path - i) : strdup("");
 		if (!piece)
 			return sea_error_set(error, -ENOMEM, "remap", "no memory");
 		result = seai_path_parse(&path, piece, error);
