@@ -24,7 +24,7 @@ static size_t fetch_trailer_size(const struct sea_ccdb_object *object)
 	size_t n = sizeof(int32_t) + sizeof(fetch_trailer_mark);
 
 	for (size_t i = 0; i < object->n_headers; i++)
-		n += strlen(object->headers[i].name) + strlen(object->headers[i].value) + 2;
+		n += strlen(object->headers[i].key) + strlen(object->headers[i].value) + 2;
 	return n;
 }
 
@@ -33,7 +33,7 @@ static void fetch_write_trailer(char *place, size_t n_trailer, const struct sea_
 	const int32_t size = (int32_t)n_trailer;
 
 	for (size_t i = 0; i < object->n_headers; i++) {
-		place = stpcpy(place, object->headers[i].name) + 1;
+		place = stpcpy(place, object->headers[i].key) + 1;
 		place = stpcpy(place, object->headers[i].value) + 1;
 	}
 	memcpy(place, &size, sizeof(size));
@@ -230,7 +230,7 @@ int seai_cache_fetch(struct sea_ccdb_cache *cache, struct seai_facts *facts, int
 {
 	const char *held[FETCH_N_HELD_MAX];
 	char run[24];
-	const struct sea_ccdb_pair constraint = { .name = "runNumber", .value = run };
+	const struct sea_ccdb_pair constraint = { .key = "runNumber", .value = run };
 	struct sea_ccdb_query query = {
 		.path = facts->path->path,
 		.timestamp_ms = time_ms,

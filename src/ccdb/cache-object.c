@@ -47,13 +47,13 @@ static char *version_headers(const struct sea_ccdb_object *object)
 	char *text;
 
 	for (size_t i = 0; object && i < object->n_headers; i++)
-		n += strlen(object->headers[i].name) + strlen(object->headers[i].value) + 3;
+		n += strlen(object->headers[i].key) + strlen(object->headers[i].value) + 3;
 	text = malloc(n);
 	if (!text)
 		return NULL;
 	text[0] = 0;
 	for (size_t i = 0; object && i < object->n_headers; i++)
-		at += (size_t)snprintf(text + at, n - at, "%s: %s\n", object->headers[i].name,
+		at += (size_t)snprintf(text + at, n - at, "%s: %s\n", object->headers[i].key,
 		                       object->headers[i].value);
 	return text;
 }
