@@ -122,9 +122,9 @@ static int cache_read_columns(struct sea_device *device, struct cache *cache)
 			r = -E2BIG;
 			break;
 		}
-		r = sea_ccdb_column_parse(column, value->strings[i], &error);
+		r = sea_ccdb_column_parse(column, value->as.strings[i], &error);
 		if (r < 0)
-			sea_log(SEA_SEVERITY_ERROR, "--column %s: %s", value->strings[i],
+			sea_log(SEA_SEVERITY_ERROR, "--column %s: %s", value->as.strings[i],
 			        sea_error_line(&error, line, sizeof(line)));
 		else
 			cache->n_columns++;

@@ -23,6 +23,7 @@ int ccdb_rm_main(int argc, char **argv);
 int ccdb_truncate_main(int argc, char **argv);
 int ccdb_import_main(int argc, char **argv);
 int ccdb_gc_main(int argc, char **argv);
+int ccdb_cache_main(int argc, char **argv);
 
 /* Milliseconds, "now", or ISO 8601 (UTC where no zone is given): 2026-11-21, 2026-11-21T08:30, 2026-11-21T08:30:00.125+01:00. @return 0; -EINVAL */
 int ccdb_time_parse(const char *text, int64_t *ret_ms);

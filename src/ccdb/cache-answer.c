@@ -14,7 +14,7 @@
 /* What is collected for one answer. */
 struct seai_answer {
 	struct sea_ccdb_cache *cache;
-	struct seai_request *request;
+	struct seai_table_request *request;
 	struct sea_table_column *columns;
 	struct sea_table_group *groups;
 	struct sea_table_object *objects;
@@ -102,8 +102,8 @@ static int answer_intervals(struct seai_answer *answer, const struct seai_group 
 	int r = 0;
 
 	for (int64_t from = INT64_MIN; r == 0 && seai_lookup_next(group, lookup, from, &t);) {
-		struct seai_fact *fact = seai_request_fact(answer->cache, answer->request, lookup,
-		                                           &answer->cache->columns[column], t);
+		struct seai_fact *fact = seai_table_request_fact(answer->cache, answer->request, lookup,
+		                                                 &answer->cache->columns[column], t);
 		uint32_t row;
 
 		/* Times that a peer has changed since they were looked up. */
@@ -134,7 +134,7 @@ static int answer_intervals(struct seai_answer *answer, const struct seai_group 
 static int answer_collect(struct seai_answer *answer)
 {
 	struct sea_ccdb_cache *cache = answer->cache;
-	struct seai_request *request = answer->request;
+	struct seai_table_request *request = answer->request;
 
 	answer->columns = calloc(cache->n_columns, sizeof(*answer->columns));
 	answer->groups = calloc(request->n_groups ? request->n_groups : 1, sizeof(*answer->groups));
@@ -228,8 +228,8 @@ static uint64_t answer_named_bytes(const struct seai_answer *answer)
 	return n_bytes;
 }
 
-int seai_request_answer(struct sea_ccdb_cache *cache, struct seai_request *request, struct sea_message **ret_answer,
-                        struct sea_error *error)
+int seai_table_request_answer(struct sea_ccdb_cache *cache, struct seai_table_request *request,
+                              struct sea_message **ret_answer, struct sea_error *error)
 {
 	struct seai_answer answer = { .cache = cache,
 		                      .request = request,

@@ -138,7 +138,7 @@ void seai_cache_free_facts(struct sea_ccdb_cache *cache)
 
 		cache->books = facts->next;
 		while (facts->fetches)
-			seai_fetch_free(facts->fetches);
+			seai_version_fetch_free(facts->fetches);
 		free(facts->facts);
 		free(facts);
 	}

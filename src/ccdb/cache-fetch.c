@@ -40,14 +40,14 @@ static void fetch_write_trailer(char *place, size_t n_trailer, const struct sea_
 	memcpy(place + sizeof(size), fetch_trailer_mark, sizeof(fetch_trailer_mark));
 }
 
-static void fetch_drop_frame(struct seai_fetch *fetch)
+static void fetch_drop_frame(struct seai_version_fetch *fetch)
 {
 	fetch->frame = sea_frame_free(fetch->frame);
 	fetch->data = NULL;
 }
 
 /* A block for n_bytes of content; 0; -ENOMEM there is no room; -E2BIG there never will be. */
-static int fetch_make_room(struct seai_fetch *fetch, size_t n_bytes)
+static int fetch_make_room(struct seai_version_fetch *fetch, size_t n_bytes)
 {
 	struct sea_frame_options options = { .n_bytes_max = { n_bytes + 64 },
 		                             .n_parts_hint = 1,
@@ -64,7 +64,7 @@ static int fetch_make_room(struct seai_fetch *fetch, size_t n_bytes)
 
 static void *fetch_allocate(size_t n_content, const struct sea_ccdb_object *object, void *userdata)
 {
-	struct seai_fetch *fetch = userdata;
+	struct seai_version_fetch *fetch = userdata;
 	int r;
 
 	fetch->n_content = n_content;
@@ -88,7 +88,7 @@ static void fetch_release(void *memory, void *userdata)
 	fetch_drop_frame(userdata);
 }
 
-void seai_fetch_free(struct seai_fetch *fetch)
+void seai_version_fetch_free(struct seai_version_fetch *fetch)
 {
 	if (fetch->request)
 		sea_ccdb_client_cancel(fetch->cache->client, fetch->request);
@@ -101,7 +101,7 @@ void seai_fetch_free(struct seai_fetch *fetch)
 }
 
 /* What came is sealed; from here on it does not change. */
-static int fetch_keep_content(struct seai_fetch *fetch, struct seai_version *version,
+static int fetch_keep_content(struct seai_version_fetch *fetch, struct seai_version *version,
                               const struct sea_ccdb_object *object)
 {
 	struct sea_ccdb_cache *cache = fetch->cache;
@@ -137,7 +137,8 @@ static int fetch_keep_content(struct seai_fetch *fetch, struct seai_version *ver
 }
 
 /* From when until when what came of a query counts. */
-static void fetch_interval(const struct seai_fetch *fetch, const struct sea_ccdb_version *info, struct seai_fact *fact)
+static void fetch_interval(const struct seai_version_fetch *fetch, const struct sea_ccdb_version *info,
+                           struct seai_fact *fact)
 {
 	fact->from_ms = fetch->time_ms;
 	fact->until_ms = fetch->time_ms + 1;
@@ -153,7 +154,8 @@ static void fetch_interval(const struct seai_fetch *fetch, const struct sea_ccdb
 	}
 }
 
-static int fetch_learn(struct seai_fetch *fetch, struct seai_version *version, const struct sea_ccdb_version *info)
+static int fetch_learn(struct seai_version_fetch *fetch, struct seai_version *version,
+                       const struct sea_ccdb_version *info)
 {
 	struct seai_fact fact = { .version = version, .asked_table = fetch->asked_table, .asked_ns = fetch->asked_ns };
 
@@ -162,7 +164,8 @@ static int fetch_learn(struct seai_fetch *fetch, struct seai_version *version, c
 }
 
 /* There is none, or it cannot be had: that is a fact too, for this one ms. */
-static int fetch_miss(struct seai_fetch *fetch, const struct sea_ccdb_result *result, const struct sea_error *error)
+static int fetch_miss(struct seai_version_fetch *fetch, const struct sea_ccdb_result *result,
+                      const struct sea_error *error)
 {
 	char reason[700];
 	struct seai_version *version;
@@ -178,7 +181,8 @@ static int fetch_miss(struct seai_fetch *fetch, const struct sea_ccdb_result *re
 	return fetch_learn(fetch, version, NULL);
 }
 
-static int fetch_take(struct seai_fetch *fetch, const struct sea_ccdb_result *result, const struct sea_error *error)
+static int fetch_take(struct seai_version_fetch *fetch, const struct sea_ccdb_result *result,
+                      const struct sea_error *error)
 {
 	struct sea_ccdb_cache *cache = fetch->cache;
 	struct seai_version *version;
@@ -214,19 +218,19 @@ static int fetch_take(struct seai_fetch *fetch, const struct sea_ccdb_result *re
 
 static void fetch_done(const struct sea_ccdb_result *result, const struct sea_error *error, void *userdata)
 {
-	struct seai_fetch *fetch = userdata;
+	struct seai_version_fetch *fetch = userdata;
 	struct sea_ccdb_cache *cache = fetch->cache;
 
 	fetch->request = NULL;
 	/* Out of memory: nothing is learned, and it is asked for again. */
 	if (fetch_take(fetch, result, error) < 0)
 		seai_cache_look_again(cache, INT64_C(10000000));
-	seai_fetch_free(fetch);
+	seai_version_fetch_free(fetch);
 	cache->is_again = true;
 }
 
 int seai_cache_fetch(struct sea_ccdb_cache *cache, struct seai_facts *facts, int64_t time_ms, bool is_first,
-                     const struct seai_request *request)
+                     const struct seai_table_request *request)
 {
 	const char *held[FETCH_N_HELD_MAX];
 	char run[24];
@@ -240,7 +244,7 @@ int seai_cache_fetch(struct sea_ccdb_cache *cache, struct seai_facts *facts, int
 		.release = fetch_release,
 		.done = fetch_done,
 	};
-	struct seai_fetch *fetch;
+	struct seai_version_fetch *fetch;
 	int r;
 
 	for (fetch = facts->fetches; fetch; fetch = fetch->next)
@@ -276,7 +280,7 @@ int seai_cache_fetch(struct sea_ccdb_cache *cache, struct seai_facts *facts, int
 	query.allocate_userdata = query.userdata = fetch;
 	r = sea_ccdb_client_request(cache->client, &query, &fetch->request, NULL);
 	if (r < 0)
-		seai_fetch_free(fetch);
+		seai_version_fetch_free(fetch);
 	else
 		cache->stats.n_queries++;
 	return r;

@@ -41,7 +41,7 @@ static int keys_check_time(const struct sea_arrow_field *field, struct sea_error
 }
 
 /* The part of a message that is a key table: opens its reader. */
-static int keys_open(struct seai_request *request, const struct sea_ccdb_cache *cache, int *ret_time,
+static int keys_open(struct seai_table_request *request, const struct sea_ccdb_cache *cache, int *ret_time,
                      struct sea_error *error)
 {
 	const size_t n_parts = sea_message_n_parts(request->message);
@@ -70,7 +70,7 @@ static int keys_open(struct seai_request *request, const struct sea_ccdb_cache *
 	                     found.code ? found.text : "");
 }
 
-static struct seai_group *keys_group(struct seai_request *request, int64_t run, size_t *ret_group)
+static struct seai_group *keys_group(struct seai_table_request *request, int64_t run, size_t *ret_group)
 {
 	struct seai_group *groups;
 
@@ -90,8 +90,8 @@ static struct seai_group *keys_group(struct seai_request *request, int64_t run, 
 }
 
 /* Adds rows of one run to the batch. */
-static int keys_add_stretch(struct seai_request *request, struct sea_table_rows *batch, size_t *n_max, int64_t first,
-                            int64_t n_rows, int64_t run)
+static int keys_add_stretch(struct seai_table_request *request, struct sea_table_rows *batch, size_t *n_max,
+                            int64_t first, int64_t n_rows, int64_t run)
 {
 	struct sea_table_stretch *stretches = (struct sea_table_stretch *)batch->stretches;
 	struct seai_group *group;
@@ -134,7 +134,7 @@ static int64_t keys_run_end(const struct sea_arrow_column *runs, int64_t row, in
 	return end;
 }
 
-static int keys_add_batch(struct seai_request *request, const struct sea_arrow_batch *from, int time, int run,
+static int keys_add_batch(struct seai_table_request *request, const struct sea_arrow_batch *from, int time, int run,
                           struct sea_error *error)
 {
 	struct sea_table_rows *batch = &request->batches[request->n_batches++];
@@ -162,7 +162,7 @@ static int keys_add_batch(struct seai_request *request, const struct sea_arrow_b
 	return r;
 }
 
-static int keys_read(struct seai_request *request, int time, int run, struct sea_error *error)
+static int keys_read(struct seai_table_request *request, int time, int run, struct sea_error *error)
 {
 	for (;;) {
 		struct sea_arrow_batch *batch = NULL, **arrow_batches;
@@ -218,10 +218,10 @@ static int keys_look_up(struct sea_ccdb_cache *cache, struct seai_group *group, 
 	return 0;
 }
 
-int seai_request_new(struct seai_request **ret_request, struct sea_ccdb_cache *cache, struct sea_message *message,
-                     struct sea_error *error)
+int seai_table_request_new(struct seai_table_request **ret_request, struct sea_ccdb_cache *cache,
+                           struct sea_message *message, struct sea_error *error)
 {
-	struct seai_request *request = calloc(1, sizeof(*request));
+	struct seai_table_request *request = calloc(1, sizeof(*request));
 	const struct sea_arrow_schema *schema;
 	int time = 0, run = -1, r;
 
@@ -249,7 +249,7 @@ int seai_request_new(struct seai_request **ret_request, struct sea_ccdb_cache *c
 	}
 	if (r < 0) {
 		request->message = NULL;
-		seai_request_free(request);
+		seai_table_request_free(request);
 		return r;
 	}
 	request->number = ++cache->n_requests;
@@ -258,7 +258,7 @@ int seai_request_new(struct seai_request **ret_request, struct sea_ccdb_cache *c
 	return 0;
 }
 
-struct seai_request *seai_request_free(struct seai_request *request)
+struct seai_table_request *seai_table_request_free(struct seai_table_request *request)
 {
 	if (!request)
 		return NULL;

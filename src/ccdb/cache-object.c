@@ -53,8 +53,7 @@ static char *version_headers(const struct sea_ccdb_object *object)
 		return NULL;
 	text[0] = 0;
 	for (size_t i = 0; object && i < object->n_headers; i++)
-		at += (size_t)snprintf(text + at, n - at, "%s: %s\n", object->headers[i].key,
-		                       object->headers[i].value);
+		at += (size_t)snprintf(text + at, n - at, "%s: %s\n", object->headers[i].key, object->headers[i].value);
 	return text;
 }
 
@@ -103,7 +102,7 @@ static void version_drop(struct sea_ccdb_cache *cache, struct seai_version *vers
 }
 
 /* Marks what a request names by now as used by it. */
-static void sweep_mark(const struct sea_ccdb_cache *cache, const struct seai_request *request)
+static void sweep_mark(const struct sea_ccdb_cache *cache, const struct seai_table_request *request)
 {
 	for (size_t g = 0; g < request->n_groups; g++)
 		for (size_t c = 0; c < cache->n_columns; c++) {
@@ -126,7 +125,7 @@ void seai_cache_sweep(struct sea_ccdb_cache *cache, bool is_short)
 	uint64_t oldest = next > cache->options.n_tables_kept ? next - cache->options.n_tables_kept : 0;
 
 	/* What later requests have fetched ahead may have to go as well: they fetch it again. */
-	for (const struct seai_request *request = cache->first; request; request = request->next) {
+	for (const struct seai_table_request *request = cache->first; request; request = request->next) {
 		sweep_mark(cache, request);
 		if (is_short)
 			break;

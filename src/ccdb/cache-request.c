@@ -24,7 +24,7 @@ bool seai_lookup_next(const struct seai_group *group, const struct seai_lookup *
 }
 
 /* Whether what is known is as new as a column wants it for a request. */
-static bool fact_is_fresh(const struct seai_fact *fact, const struct seai_request *request,
+static bool fact_is_fresh(const struct seai_fact *fact, const struct seai_table_request *request,
                           const struct sea_ccdb_column *column)
 {
 	if (fact->asked_ns >= request->arrived_ns || fact->asked_table >= request->number)
@@ -41,9 +41,9 @@ static bool fact_is_fresh(const struct seai_fact *fact, const struct seai_reques
 	return false;
 }
 
-struct seai_fact *seai_request_fact(const struct sea_ccdb_cache *cache, const struct seai_request *request,
-                                    const struct seai_lookup *lookup, const struct sea_ccdb_column *column,
-                                    int64_t time_ms)
+struct seai_fact *seai_table_request_fact(const struct sea_ccdb_cache *cache, const struct seai_table_request *request,
+                                          const struct seai_lookup *lookup, const struct sea_ccdb_column *column,
+                                          int64_t time_ms)
 {
 	struct seai_fact *fact = seai_facts_find(lookup->facts, time_ms);
 
@@ -54,14 +54,14 @@ struct seai_fact *seai_request_fact(const struct sea_ccdb_cache *cache, const st
 	return fact->version->object ? fact : NULL;
 }
 
-static int request_fail(struct seai_request *request, int code, const char *column, const char *text)
+static int request_fail(struct seai_table_request *request, int code, const char *column, const char *text)
 {
 	request->failed = sea_error_set(&request->error, code, column, "%s", text);
 	return request->failed;
 }
 
 /* A fact that says that there is nothing. 0: to be waited for, or asked for again; negative errno: the request fails. */
-static int request_miss(struct sea_ccdb_cache *cache, struct seai_request *request, const struct seai_fact *fact,
+static int request_miss(struct sea_ccdb_cache *cache, struct seai_table_request *request, const struct seai_fact *fact,
                         const struct sea_ccdb_column *column, int64_t *ret_wait_ns)
 {
 	if (cache->options.missing == SEA_CCDB_MISSING_FAIL)
@@ -74,8 +74,8 @@ static int request_miss(struct sea_ccdb_cache *cache, struct seai_request *reque
 }
 
 /* All times of one column and run. 1: here; 0: not yet; negative errno. */
-static int request_look(struct sea_ccdb_cache *cache, struct seai_request *request, const struct seai_group *group,
-                        size_t c, bool is_first)
+static int request_look(struct sea_ccdb_cache *cache, struct seai_table_request *request,
+                        const struct seai_group *group, size_t c, bool is_first)
 {
 	const struct sea_ccdb_column *column = &cache->columns[c];
 	const struct seai_lookup *lookup = &group->lookups[c];
@@ -83,7 +83,7 @@ static int request_look(struct sea_ccdb_cache *cache, struct seai_request *reque
 	bool is_here = true;
 
 	for (int64_t from = INT64_MIN; seai_lookup_next(group, lookup, from, &t);) {
-		const struct seai_fact *fact = seai_request_fact(cache, request, lookup, column, t);
+		const struct seai_fact *fact = seai_table_request_fact(cache, request, lookup, column, t);
 		int r = 0;
 
 		if (fact) {
@@ -114,7 +114,7 @@ static int request_look(struct sea_ccdb_cache *cache, struct seai_request *reque
 }
 
 /* Whether an object of the first request can never have room: what else there is in the heap is its own. */
-static int request_check_room(struct sea_ccdb_cache *cache, struct seai_request *request)
+static int request_check_room(struct sea_ccdb_cache *cache, struct seai_table_request *request)
 {
 	struct sea_heap_stats heap;
 	char text[1400];
@@ -144,7 +144,7 @@ static int request_check_room(struct sea_ccdb_cache *cache, struct seai_request 
 	return 0;
 }
 
-int seai_request_advance(struct sea_ccdb_cache *cache, struct seai_request *request, bool is_first)
+int seai_table_request_advance(struct sea_ccdb_cache *cache, struct seai_table_request *request, bool is_first)
 {
 	bool is_here = true;
 

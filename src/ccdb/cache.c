@@ -119,10 +119,10 @@ struct sea_ccdb_cache *sea_ccdb_cache_free(struct sea_ccdb_cache *cache)
 		return NULL;
 	seai_cache_free_facts(cache);
 	while (cache->first) {
-		struct seai_request *request = cache->first;
+		struct seai_table_request *request = cache->first;
 
 		cache->first = request->next;
-		seai_request_free(request);
+		seai_table_request_free(request);
 	}
 	seai_cache_free_paths(cache);
 	sea_ccdb_client_free(cache->client);
@@ -140,14 +140,14 @@ struct sea_ccdb_cache *sea_ccdb_cache_free(struct sea_ccdb_cache *cache)
 /* Has all requests ask for what they lack; the client answers later, from its dispatch. */
 static void cache_advance(struct sea_ccdb_cache *cache)
 {
-	for (struct seai_request *request = cache->first; request; request = request->next)
-		(void)seai_request_advance(cache, request, request == cache->first);
+	for (struct seai_table_request *request = cache->first; request; request = request->next)
+		(void)seai_table_request_advance(cache, request, request == cache->first);
 }
 
 int sea_ccdb_cache_put(struct sea_ccdb_cache *cache, struct sea_message **message, struct sea_error *error)
 {
-	struct seai_request *request;
-	int r = seai_request_new(&request, cache, *message, error);
+	struct seai_table_request *request;
+	int r = seai_table_request_new(&request, cache, *message, error);
 
 	if (r < 0)
 		return r;
@@ -155,22 +155,22 @@ int sea_ccdb_cache_put(struct sea_ccdb_cache *cache, struct sea_message **messag
 	*cache->last = request;
 	cache->last = &request->next;
 	cache->stats.n_waiting++;
-	(void)seai_request_advance(cache, request, request == cache->first);
+	(void)seai_table_request_advance(cache, request, request == cache->first);
 	return 0;
 }
 
 int sea_ccdb_cache_take(struct sea_ccdb_cache *cache, struct sea_message **ret_answer, struct sea_error *error)
 {
-	struct seai_request *request = cache->first;
+	struct seai_table_request *request = cache->first;
 	int r;
 
 	if (!request)
 		return 0;
-	r = seai_request_advance(cache, request, true);
+	r = seai_table_request_advance(cache, request, true);
 	if (r == 0)
 		return 0;
 	if (r > 0) {
-		r = seai_request_answer(cache, request, ret_answer, &request->error);
+		r = seai_table_request_answer(cache, request, ret_answer, &request->error);
 		/* The heap is full: whoever holds tables has to let go of one. */
 		if (r == -EAGAIN) {
 			seai_cache_look_again(cache, INT64_C(2000000));
@@ -191,7 +191,7 @@ int sea_ccdb_cache_take(struct sea_ccdb_cache *cache, struct sea_message **ret_a
 		cache->last = &cache->first;
 	cache->n_answered = request->number;
 	cache->stats.n_waiting--;
-	seai_request_free(request);
+	seai_table_request_free(request);
 	/* Only where something is here that this table did not need. */
 	if (r < 0 || cache->stats.n_versions > cache->n_last_versions) {
 		seai_cache_sweep(cache, false);

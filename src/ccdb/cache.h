@@ -59,12 +59,12 @@ struct seai_facts {
 	int64_t run; /* SEAI_NO_RUN: no constraint */
 	struct seai_fact *facts;
 	size_t n_facts, n_max;
-	struct seai_fetch *fetches; /* on their way */
+	struct seai_version_fetch *fetches; /* on their way */
 	uint64_t last_table;
 };
 
-struct seai_fetch {
-	struct seai_fetch *next, **link; /* of its facts */
+struct seai_version_fetch {
+	struct seai_version_fetch *next, **link; /* of its facts */
 	struct sea_ccdb_cache *cache;
 	struct seai_facts *facts;
 	struct sea_ccdb_request *request;
@@ -92,8 +92,8 @@ struct seai_group {
 	struct seai_lookup *lookups; /* one per column */
 };
 
-struct seai_request {
-	struct seai_request *next;
+struct seai_table_request {
+	struct seai_table_request *next;
 	uint64_t number; /* 1, 2, ... in the order of their coming */
 	int64_t arrived_ns;
 	struct sea_message *message;
@@ -120,7 +120,7 @@ struct sea_ccdb_cache {
 	int timer_fd;
 	struct seai_path *paths;
 	struct seai_facts *books;
-	struct seai_request *first, **last;
+	struct seai_table_request *first, **last;
 	uint64_t n_requests, n_answered;
 	size_t n_fetches;            /* on their way */
 	uint64_t wants_room_n_bytes; /* an object of so many bytes waits for room; 0: none */
@@ -156,33 +156,33 @@ void seai_cache_free_facts(struct sea_ccdb_cache *cache);
 
 /* cache-keys.c */
 
-int seai_request_new(struct seai_request **ret_request, struct sea_ccdb_cache *cache, struct sea_message *message,
-                     struct sea_error *error);
-struct seai_request *seai_request_free(struct seai_request *request);
+int seai_table_request_new(struct seai_table_request **ret_request, struct sea_ccdb_cache *cache,
+                           struct sea_message *message, struct sea_error *error);
+struct seai_table_request *seai_table_request_free(struct seai_table_request *request);
 
 /* cache-fetch.c */
 
 /* Asks for the version at a time, unless that is under way. is_first: for the request whose turn it is. 0; negative errno. */
 int seai_cache_fetch(struct sea_ccdb_cache *cache, struct seai_facts *facts, int64_t time_ms, bool is_first,
-                     const struct seai_request *request);
-void seai_fetch_free(struct seai_fetch *fetch);
+                     const struct seai_table_request *request);
+void seai_version_fetch_free(struct seai_version_fetch *fetch);
 
 /* cache-request.c */
 
 /* Asks for what is missing. 1: all is here; 0: not yet; negative errno: it fails, request->error says why. */
-int seai_request_advance(struct sea_ccdb_cache *cache, struct seai_request *request, bool is_first);
+int seai_table_request_advance(struct sea_ccdb_cache *cache, struct seai_table_request *request, bool is_first);
 /* Which fact counts for a column at a time; NULL: none that is good enough for this request. */
-struct seai_fact *seai_request_fact(const struct sea_ccdb_cache *cache, const struct seai_request *request,
-                                    const struct seai_lookup *lookup, const struct sea_ccdb_column *column,
-                                    int64_t time_ms);
+struct seai_fact *seai_table_request_fact(const struct sea_ccdb_cache *cache, const struct seai_table_request *request,
+                                          const struct seai_lookup *lookup, const struct sea_ccdb_column *column,
+                                          int64_t time_ms);
 /* The times that a column is asked for in a group, one after the other. */
 bool seai_lookup_next(const struct seai_group *group, const struct seai_lookup *lookup, int64_t from_ms,
                       int64_t *ret_ms);
 
 /* cache-answer.c */
 
-int seai_request_answer(struct sea_ccdb_cache *cache, struct seai_request *request, struct sea_message **ret_answer,
-                        struct sea_error *error);
+int seai_table_request_answer(struct sea_ccdb_cache *cache, struct seai_table_request *request,
+                              struct sea_message **ret_answer, struct sea_error *error);
 
 /* cache.c */
 

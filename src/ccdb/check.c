@@ -212,7 +212,7 @@ void seai_hex(const uint8_t *bytes, size_t n_bytes, char *ret_text)
 	ret_text[2 * n_bytes] = 0;
 }
 
-void seai_uuid_format(const uint8_t uuid[static 16], char ret_text[static SEA_CCDB_UUID_N_BYTES])
+void seai_uuid_format(const uint8_t uuid[static 16], char ret_text[static SEA_CCDB_STORE_UUID_N_BYTES])
 {
 	static const uint8_t ends[] = { 0, 4, 6, 8, 10, 16 };
 

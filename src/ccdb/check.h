@@ -29,7 +29,7 @@ bool seai_check_uuid(const char *text, size_t n);
 
 /* A uuid to and from its 16 bytes. */
 int seai_uuid_parse(const char *text, uint8_t ret_uuid[static 16]);
-void seai_uuid_format(const uint8_t uuid[static 16], char ret_text[static SEA_CCDB_UUID_N_BYTES]);
+void seai_uuid_format(const uint8_t uuid[static 16], char ret_text[static SEA_CCDB_STORE_UUID_N_BYTES]);
 
 /* A new one by the time of its object: version 1, the rest of it random. */
 void seai_uuid_new(int64_t time_ms, uint8_t ret_uuid[static 16]);

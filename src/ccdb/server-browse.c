@@ -264,7 +264,7 @@ static void print_begin(const struct listing *listing, const char *path)
 static int64_t listing_write(struct listing *listing)
 {
 	struct seai_request *request = listing->request;
-	const struct sea_ccdb_query query = seai_request_query(request);
+	const struct sea_ccdb_store_query query = seai_request_query(request);
 	const int64_t n_max = seai_request_number(request, "Browse-Limit");
 	int64_t r;
 
@@ -321,7 +321,7 @@ enum MHD_Result seai_browse(struct seai_request *request)
 
 enum MHD_Result seai_truncate(struct seai_request *request)
 {
-	const struct sea_ccdb_query query = seai_request_query(request);
+	const struct sea_ccdb_store_query query = seai_request_query(request);
 	struct MHD_Response *response;
 	int64_t n;
 

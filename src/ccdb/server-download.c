@@ -145,7 +145,7 @@ enum MHD_Result seai_content_answer(struct seai_request *request, const struct s
 static int download_replace(struct sea_ccdb_server *server, const struct sea_ccdb_entry *entry)
 {
 	struct sea_ccdb_pair metadata[SEA_CCDB_METADATA_N_MAX];
-	const struct sea_ccdb_query old = {
+	const struct sea_ccdb_store_query old = {
 		.path = entry->path, .has_time = 1, .time_ms = entry->valid_from_ms, .uuid = entry->uuid
 	};
 	struct sea_ccdb_put put = {

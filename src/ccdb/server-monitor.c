@@ -92,7 +92,7 @@ static int state_entry(const struct sea_ccdb_entry *entry, void *userdata)
 
 static enum MHD_Result monitor_state(struct seai_request *request, const struct number *numbers)
 {
-	const struct sea_ccdb_query all = { .path = "*" };
+	const struct sea_ccdb_store_query all = { .path = "*" };
 	json_t *state = json_object(), *counters = json_object(), *objects = json_array();
 	char *text;
 	int64_t n;

@@ -122,7 +122,7 @@ static bool request_has(const struct seai_request *request, const struct sea_ccd
 
 enum MHD_Result seai_object_get(struct seai_request *request)
 {
-	const struct sea_ccdb_query query = seai_request_query(request);
+	const struct sea_ccdb_store_query query = seai_request_query(request);
 	SEAI_AUTO_ENTRY struct sea_ccdb_entry *entry = NULL;
 	struct MHD_Response *response;
 	int r = sea_ccdb_store_match(request->server->store, &query, &entry);
@@ -193,7 +193,7 @@ static bool argument_is_metadata(const struct sea_ccdb_pair *argument)
 enum MHD_Result seai_object_put(struct seai_request *request)
 {
 	const struct seai_url *url = &request->url;
-	const struct sea_ccdb_query query = seai_request_query(request);
+	const struct sea_ccdb_store_query query = seai_request_query(request);
 	struct sea_ccdb_pair set[SEA_CCDB_METADATA_N_MAX];
 	SEAI_AUTO_ENTRY struct sea_ccdb_entry *entry = NULL;
 	struct sea_error error = { 0 };
@@ -216,7 +216,7 @@ enum MHD_Result seai_object_put(struct seai_request *request)
 
 enum MHD_Result seai_object_delete(struct seai_request *request)
 {
-	const struct sea_ccdb_query query = seai_request_query(request);
+	const struct sea_ccdb_store_query query = seai_request_query(request);
 	const int r = sea_ccdb_store_remove(request->server->store, &query);
 
 	return r < 0 ? seai_request_failed(request, r, NULL) : seai_request_empty(request, MHD_HTTP_NO_CONTENT, NULL);

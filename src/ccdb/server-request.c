@@ -47,11 +47,11 @@ int64_t seai_request_number(const struct seai_request *request, const char *name
 	return text && seai_url_time(text, &number) == 0 ? number : 0;
 }
 
-struct sea_ccdb_query seai_request_query(const struct seai_request *request)
+struct sea_ccdb_store_query seai_request_query(const struct seai_request *request)
 {
 	const struct seai_url *url = &request->url;
 
-	return (struct sea_ccdb_query){
+	return (struct sea_ccdb_store_query){
 		.path = url->path,
 		.has_time = url->has_start,
 		.time_ms = url->start_ms,

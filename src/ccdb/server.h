@@ -92,7 +92,7 @@ int64_t seai_request_number(const struct seai_request *request, const char *name
 /* A numeric address; "" where there is none. */
 void seai_peer_text(const struct sockaddr *address, char *text, size_t n_bytes);
 /* What the URL and the headers look for. */
-struct sea_ccdb_query seai_request_query(const struct seai_request *request);
+struct sea_ccdb_store_query seai_request_query(const struct seai_request *request);
 
 /* Sends a response and drops it. */
 enum MHD_Result seai_request_answer(struct seai_request *request, unsigned status, struct MHD_Response *response);

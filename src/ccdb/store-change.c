@@ -95,7 +95,7 @@ static int update_entry(struct seai_index *index, const struct sea_ccdb_entry *e
 	return r < 0 ? r : 1;
 }
 
-int sea_ccdb_store_update(struct sea_ccdb_store *store, const struct sea_ccdb_query *query, int64_t valid_until_ms,
+int sea_ccdb_store_update(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query, int64_t valid_until_ms,
                           const struct sea_ccdb_pair *metadata, size_t n_metadata, struct sea_ccdb_entry **ret_entry,
                           struct sea_error *error)
 {
@@ -221,7 +221,7 @@ static void removal_contents(struct sea_ccdb_store *store, struct seai_index *in
 		(void)content_remove(store, index, removal->entries[i]->content);
 }
 
-int sea_ccdb_store_remove(struct sea_ccdb_store *store, const struct sea_ccdb_query *query)
+int sea_ccdb_store_remove(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query)
 {
 	SEAI_CLEANUP(entry_cleanup) struct sea_ccdb_entry *entry = NULL;
 	SEAI_STORE_USE(use, store);
@@ -245,7 +245,7 @@ int sea_ccdb_store_remove(struct sea_ccdb_store *store, const struct sea_ccdb_qu
 	return r;
 }
 
-int64_t sea_ccdb_store_truncate(struct sea_ccdb_store *store, const struct sea_ccdb_query *query)
+int64_t sea_ccdb_store_truncate(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query)
 {
 	SEAI_CLEANUP(removal_cleanup) struct removal removal = { 0 };
 	SEAI_STORE_USE(use, store);

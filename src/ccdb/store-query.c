@@ -17,21 +17,21 @@
 
 #define QUERY_N_NEWER 64
 
-static int64_t query_not_before(const struct sea_ccdb_query *query)
+static int64_t query_not_before(const struct sea_ccdb_store_query *query)
 {
 	return query->not_before_ms > 0 ? query->not_before_ms : INT64_MIN;
 }
 
-static int64_t query_not_after(const struct sea_ccdb_query *query)
+static int64_t query_not_after(const struct sea_ccdb_store_query *query)
 {
 	return query->not_after_ms > 0 ? query->not_after_ms : INT64_MAX;
 }
 
 /* What the statement has not asked for already. */
-static bool query_fits_row(const struct sea_ccdb_query *query, sqlite3_stmt *row)
+static bool query_fits_row(const struct sea_ccdb_store_query *query, sqlite3_stmt *row)
 {
 	const int64_t created = sqlite3_column_int64(row, SEAI_COLUMN_CREATED);
-	char uuid[SEA_CCDB_UUID_N_BYTES];
+	char uuid[SEA_CCDB_STORE_UUID_N_BYTES];
 
 	if (query->has_time && (sqlite3_column_int64(row, SEAI_COLUMN_FROM) > query->time_ms ||
 	                        sqlite3_column_int64(row, SEAI_COLUMN_UNTIL) <= query->time_ms))
@@ -64,7 +64,7 @@ static int index_find(struct seai_index *index, const char *uuid, sqlite3_stmt *
 }
 
 /* With a uuid there is one candidate at most. */
-static int match_by_uuid(struct seai_index *index, const struct sea_ccdb_query *query,
+static int match_by_uuid(struct seai_index *index, const struct sea_ccdb_store_query *query,
                          struct sea_ccdb_entry **ret_entry)
 {
 	SEAI_AUTO_RESET sqlite3_stmt *row = NULL;
@@ -77,7 +77,7 @@ static int match_by_uuid(struct seai_index *index, const struct sea_ccdb_query *
 	return seai_index_entry(row, ret_entry);
 }
 
-int seai_store_match(struct seai_index *index, const struct sea_ccdb_query *query, struct sea_ccdb_entry **ret_entry)
+int seai_store_match(struct seai_index *index, const struct sea_ccdb_store_query *query, struct sea_ccdb_entry **ret_entry)
 {
 	SEAI_AUTO_RESET sqlite3_stmt *row = NULL;
 	const int64_t path = seai_index_path(index, query->path);
@@ -100,7 +100,7 @@ int seai_store_match(struct seai_index *index, const struct sea_ccdb_query *quer
 	return r == SQLITE_DONE ? -ENOENT : seai_index_errno(r);
 }
 
-static void bind_newer(sqlite3_stmt *row, int64_t path, const struct sea_ccdb_query *query,
+static void bind_newer(sqlite3_stmt *row, int64_t path, const struct sea_ccdb_store_query *query,
                        const struct sea_ccdb_entry *entry)
 {
 	sqlite3_bind_int64(row, 1, path);
@@ -109,7 +109,7 @@ static void bind_newer(sqlite3_stmt *row, int64_t path, const struct sea_ccdb_qu
 }
 
 /* Looks at all newer objects if there are few. @return 1 done; 0 there are many */
-static int until_by_newer(struct seai_index *index, int64_t path, const struct sea_ccdb_query *query,
+static int until_by_newer(struct seai_index *index, int64_t path, const struct sea_ccdb_store_query *query,
                           struct sea_ccdb_entry *entry)
 {
 	SEAI_AUTO_RESET sqlite3_stmt *row = NULL;
@@ -131,7 +131,7 @@ static int until_by_newer(struct seai_index *index, int64_t path, const struct s
 	return r == SQLITE_DONE ? 1 : seai_index_errno(r);
 }
 
-static int until_by_from(struct seai_index *index, int64_t path, const struct sea_ccdb_query *query,
+static int until_by_from(struct seai_index *index, int64_t path, const struct sea_ccdb_store_query *query,
                          struct sea_ccdb_entry *entry)
 {
 	SEAI_AUTO_RESET sqlite3_stmt *row = NULL;
@@ -153,7 +153,7 @@ static int until_by_from(struct seai_index *index, int64_t path, const struct se
 }
 
 /* Until when the same query with a later time has the same answer. */
-static int match_until(struct seai_index *index, const struct sea_ccdb_query *query, struct sea_ccdb_entry *entry)
+static int match_until(struct seai_index *index, const struct sea_ccdb_store_query *query, struct sea_ccdb_entry *entry)
 {
 	const int64_t path = seai_index_path(index, query->path);
 	int r;
@@ -174,7 +174,7 @@ static void entry_cleanup(struct sea_ccdb_entry **entry)
 	sea_ccdb_entry_free(*entry);
 }
 
-int sea_ccdb_store_match(struct sea_ccdb_store *store, const struct sea_ccdb_query *query,
+int sea_ccdb_store_match(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query,
                          struct sea_ccdb_entry **ret_entry)
 {
 	SEAI_CLEANUP(entry_cleanup) struct sea_ccdb_entry *entry = NULL;
@@ -212,7 +212,7 @@ int sea_ccdb_store_find(struct sea_ccdb_store *store, const char *uuid, struct s
 /* Listings. ------------------------------------------------------------------------------------ */
 
 /* The objects of one path. @return how many; -ECANCELED when the callback ended it, with its answer */
-static int64_t list_path(struct seai_index *index, int64_t path, const struct sea_ccdb_query *query, uint64_t n_max,
+static int64_t list_path(struct seai_index *index, int64_t path, const struct sea_ccdb_store_query *query, uint64_t n_max,
                          sea_ccdb_entry_fn *function, void *userdata, int *ret_answer)
 {
 	SEAI_AUTO_RESET sqlite3_stmt *row = NULL;
@@ -241,7 +241,7 @@ static int64_t list_path(struct seai_index *index, int64_t path, const struct se
 	return r < 0 ? r : (int64_t)n;
 }
 
-int64_t sea_ccdb_store_list(struct sea_ccdb_store *store, const struct sea_ccdb_query *query, int latest,
+int64_t sea_ccdb_store_list(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query, int latest,
                             uint64_t n_max, sea_ccdb_entry_fn *function, void *userdata)
 {
 	const char *pattern = query->path && *query->path ? query->path : "*";

@@ -359,7 +359,7 @@ int sea_ccdb_upload_commit(struct sea_ccdb_upload *upload, const struct sea_ccdb
 {
 	struct sea_ccdb_store *store = upload->store;
 	struct content content = { .fd = upload->fd, .name = upload->name, .n_bytes = upload->n_bytes };
-	char name[SEAI_CONTENT_N_BYTES], text[SEA_CCDB_UUID_N_BYTES];
+	char name[SEAI_CONTENT_N_BYTES], text[SEA_CCDB_STORE_UUID_N_BYTES];
 	MD5_CTX md5 = upload->md5;
 	SEAI_AUTO_FD int lock = -1;
 	SEAI_STORE_USE(use, store);
@@ -444,7 +444,7 @@ static int put_all(struct sea_ccdb_store *store, const struct sea_ccdb_put *puts
 int sea_ccdb_store_put(struct sea_ccdb_store *store, const struct sea_ccdb_put *put, struct sea_ccdb_entry **ret_entry,
                        struct sea_error *error)
 {
-	char text[SEA_CCDB_UUID_N_BYTES];
+	char text[SEA_CCDB_STORE_UUID_N_BYTES];
 	uint8_t uuid[16];
 	const int r = put_all(store, put, 1, uuid, error);
 

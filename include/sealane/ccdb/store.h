@@ -30,7 +30,7 @@ struct sea_ccdb_store;
 struct sea_ccdb_upload;
 
 /** Bytes of a uuid as text, its terminating zero included. */
-#define SEA_CCDB_UUID_N_BYTES 37
+#define SEA_CCDB_STORE_UUID_N_BYTES 37
 /** Bytes of an MD5 as hexadecimal text, its terminating zero included. */
 #define SEA_CCDB_MD5_N_BYTES 33
 /** Most bytes of a path. */
@@ -54,7 +54,7 @@ struct sea_ccdb_store_options {
 /** An object: what the index knows about it. */
 struct sea_ccdb_entry {
 	const char *path;                     /**< without slashes at its ends */
-	char uuid[SEA_CCDB_UUID_N_BYTES];     /**< lower case */
+	char uuid[SEA_CCDB_STORE_UUID_N_BYTES];     /**< lower case */
 	char md5[SEA_CCDB_MD5_N_BYTES];       /**< of the content, lower case */
 	int64_t created_ms;                   /**< unique in the path */
 	int64_t modified_ms;                  /**< when metadata or validity were changed last; at first created_ms */
@@ -72,7 +72,7 @@ struct sea_ccdb_entry {
 };
 
 /** What to look for. */
-struct sea_ccdb_query {
+struct sea_ccdb_store_query {
 	const char *path; /**< for the calls that say so a pattern, else exact; NULL or "" in a pattern: everything */
 	int has_time;     /**< 1: time_ms counts */
 	int64_t time_ms;  /**< at which the object is valid */
@@ -143,7 +143,7 @@ struct sea_ccdb_store *sea_ccdb_store_close(struct sea_ccdb_store *store);
  * @return 0; -ENOENT nothing fits; -EINVAL no path or no time; -EBADMSG the index is damaged; -EBUSY another process holds the index for more
  *         than ten seconds; -ENOMEM, -EIO. Since 0.4.
  */
-int sea_ccdb_store_match(struct sea_ccdb_store *store, const struct sea_ccdb_query *query,
+int sea_ccdb_store_match(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query,
                          struct sea_ccdb_entry **ret_entry);
 
 /** The object of a uuid. @return as sea_ccdb_store_match(); -EINVAL it is no uuid. Since 0.4. */
@@ -169,7 +169,7 @@ typedef int sea_ccdb_entry_fn(const struct sea_ccdb_entry *entry, void *userdata
  * @param n_max 0: all
  * @return how many there were; what the callback returned; errors as of sea_ccdb_store_match(). Since 0.4.
  */
-int64_t sea_ccdb_store_list(struct sea_ccdb_store *store, const struct sea_ccdb_query *query, int latest,
+int64_t sea_ccdb_store_list(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query, int latest,
                             uint64_t n_max, sea_ccdb_entry_fn *function, void *userdata);
 
 /** A folder directly below a path: what is in it itself, and in all below it. */
@@ -244,15 +244,15 @@ int sea_ccdb_store_put_many(struct sea_ccdb_store *store, const struct sea_ccdb_
  * @param error may be NULL
  * @return 1; 0 it was so already; -ENOENT nothing fits; -EINVAL not allowed, see the error; -EROFS; errors of the index as of sea_ccdb_store_match(). Since 0.4.
  */
-int sea_ccdb_store_update(struct sea_ccdb_store *store, const struct sea_ccdb_query *query, int64_t valid_until_ms,
+int sea_ccdb_store_update(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query, int64_t valid_until_ms,
                           const struct sea_ccdb_pair *metadata, size_t n_metadata, struct sea_ccdb_entry **ret_entry,
                           struct sea_error *error);
 
 /** Removes the match of a query. @return 0; -ENOENT nothing fits; -EROFS; errors as of sea_ccdb_store_match(). Since 0.4. */
-int sea_ccdb_store_remove(struct sea_ccdb_store *store, const struct sea_ccdb_query *query);
+int sea_ccdb_store_remove(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query);
 
 /** Removes all objects that sea_ccdb_store_list() would list. @return how many; -EINVAL an empty pattern; else as sea_ccdb_store_remove(). Since 0.4. */
-int64_t sea_ccdb_store_truncate(struct sea_ccdb_store *store, const struct sea_ccdb_query *query);
+int64_t sea_ccdb_store_truncate(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query);
 
 /**
  * Removes contents that no object names. Waits for uploads that are being committed, and they wait for it.
