@@ -193,12 +193,6 @@ static void slots_init(struct sea_table_writer *writer, size_t batch)
 	}
 }
 
-/* A table without columns has no dictionary. */
-static bool has_dictionary(const struct sea_table_plan *plan)
-{
-	return plan->encoding == SEA_TABLE_DICTIONARY && plan->n_columns > 0;
-}
-
 static int index_count(struct sea_table_writer *writer, struct sea_error *error)
 {
 	const struct sea_table_plan *plan = &writer->plan;
@@ -207,7 +201,7 @@ static int index_count(struct sea_table_writer *writer, struct sea_error *error)
 	int r = 0;
 
 	writer->index_n_bytes = sea_arrow_writer_schema_size(writer->index) + SEA_ARROW_END_N_BYTES;
-	if (has_dictionary(plan)) {
+	if (plan->encoding == SEA_TABLE_DICTIONARY) {
 		r = sea_arrow_writer_dictionary_size(writer->index, SEAI_TABLE_DICTIONARY_ID, &values, 1, &n_bytes,
 		                                     error);
 		writer->index_n_bytes += n_bytes;
@@ -312,7 +306,7 @@ int sea_table_writer_write_index(struct sea_table_writer *writer, void *memory, 
 	if (r < 0)
 		return sea_error_set(error, r, "index", "the memory is not aligned to 64 bytes");
 	r = sea_arrow_writer_begin(writer->index, error);
-	if (r == 0 && has_dictionary(plan))
+	if (r == 0 && plan->encoding == SEA_TABLE_DICTIONARY)
 		r = dictionary_write(writer, error);
 	for (size_t batch = 0; r == 0 && batch < plan->n_batches; batch++)
 		r = rows_write(writer, batch, error);

@@ -35,6 +35,9 @@ static int columns_check(const struct sea_table_plan *plan, struct seai_table_na
 	size_t column = 0;
 	int r;
 
+	/* A batch of no columns has no rows either. */
+	if (plan->n_columns == 0)
+		return sea_error_set(error, -EINVAL, "columns", "there are none");
 	if (plan->n_columns > SEA_ARROW_FIELDS_MAX / 3)
 		return sea_error_set(error, -E2BIG, "columns", "%zu are more than %u", plan->n_columns,
 		                     SEA_ARROW_FIELDS_MAX / 3);

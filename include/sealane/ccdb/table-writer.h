@@ -91,7 +91,7 @@ struct sea_table_plan {
 		*metadata; /**< the key table's: the timeframe's identity. A SEA_TABLE_KEY in it is left out */
 	size_t n_metadata; /**< how many */
 	const struct sea_table_column *columns; /**< n_columns of them */
-	size_t n_columns;                       /**< how many */
+	size_t n_columns;                       /**< how many; at least 1 */
 	const struct sea_table_group *groups;   /**< n_groups of them */
 	size_t n_groups;                        /**< how many; at least 1 if there are rows */
 	const struct sea_table_rows *batches;   /**< n_batches of them: the key table's */
