@@ -145,7 +145,7 @@ static void fetch_interval(const struct seai_version_fetch *fetch, const struct 
 	if (!info)
 		return;
 	if (info->guaranteed_from_ms <= fetch->time_ms && info->guaranteed_until_ms > fetch->time_ms) {
-		fact->from_ms = info->guaranteed_from_ms;
+		/* What the client knows of earlier times may be older than this answer. */
 		fact->until_ms = info->guaranteed_until_ms;
 	} else if (fetch->cache->options.trusts_validity && info->valid_from_ms >= 0 &&
 	           info->valid_from_ms <= fetch->time_ms && info->valid_until_ms > fetch->time_ms) {

@@ -128,7 +128,7 @@ void seai_answer_fail_one(struct sea_ccdb_request *request, int code, const char
 
 	request->client->stats.n_errors++;
 	sea_error_set(&request->error, code, url, "%s", text);
-	seai_log(request->client, SEA_CCDB_ERROR, "ccdb fails at %s: %s", url, text);
+	seai_client_log(request->client, SEA_CCDB_ERROR, "ccdb fails at %s: %s", url, text);
 	request_ready(request, &result);
 }
 
@@ -259,7 +259,7 @@ void seai_answer_not_found(struct seai_fetch *fetch)
 
 	snprintf(url, sizeof(url), "%s/%s", fetch->hosts->list[0].url, fetch->tail);
 	seai_cache_absent(client->cache, fetch->key, fetch->timestamp_ms);
-	seai_log(client, SEA_CCDB_WARN, "ccdb has no %s for %" PRId64 " at %s", fetch->path, fetch->timestamp_ms, url);
+	seai_client_log(client, SEA_CCDB_WARN, "ccdb has no %s for %" PRId64 " at %s", fetch->path, fetch->timestamp_ms, url);
 	while (!seai_link_is_alone(&fetch->requests)) {
 		struct sea_ccdb_request *request = SEAI_LINKED(fetch->requests.next, struct sea_ccdb_request, link);
 		struct sea_ccdb_result result = { .status = SEA_CCDB_NOT_FOUND,
@@ -278,7 +278,7 @@ void seai_answer_failed(struct seai_fetch *fetch)
 {
 	struct sea_ccdb_client *client = fetch->client;
 
-	seai_log(client, SEA_CCDB_ERROR, "ccdb fails for %" PRId64 " at %s: %s", fetch->timestamp_ms, fetch->error.key,
+	seai_client_log(client, SEA_CCDB_ERROR, "ccdb fails for %" PRId64 " at %s: %s", fetch->timestamp_ms, fetch->error.key,
 	         fetch->error.text);
 	while (!seai_link_is_alone(&fetch->requests)) {
 		struct sea_ccdb_request *request = SEAI_LINKED(fetch->requests.next, struct sea_ccdb_request, link);

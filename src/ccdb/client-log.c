@@ -7,7 +7,7 @@
 
 #include "ccdb/client.h"
 
-void seai_log(const struct sea_ccdb_client *client, enum sea_ccdb_level level, const char *format, ...)
+void seai_client_log(const struct sea_ccdb_client *client, enum sea_ccdb_level level, const char *format, ...)
 {
 	va_list arguments;
 	char *line = NULL;
@@ -28,7 +28,7 @@ void seai_log_answer(const struct sea_ccdb_client *client, enum sea_ccdb_level l
 {
 	if (!client->options.log)
 		return;
-	seai_log(client, level,
+	seai_client_log(client, level,
 	         "ccdb reads %s/%s/%" PRId64 "/%s for %" PRId64 " (load to memory, agent_id: %s): %s, valid %" PRId64
 	         " to %" PRId64 ", %zu bytes, %.3f ms",
 	         url, path, version->valid_from_ms, version->uuid, timestamp_ms, client->user_agent, how,

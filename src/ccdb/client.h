@@ -227,7 +227,7 @@ void seai_request_free(struct sea_ccdb_request *request);
 int seai_snapshot_read(struct seai_object **ret_object, const char *dir, const char *path, uint64_t n_bytes_max);
 
 /* client-log.c */
-void seai_log(const struct sea_ccdb_client *client, enum sea_ccdb_level level, const char *format, ...)
+void seai_client_log(const struct sea_ccdb_client *client, enum sea_ccdb_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The line of an answer that came: url is the host's. */
 void seai_log_answer(const struct sea_ccdb_client *client, enum sea_ccdb_level level, const char *url, const char *path,
