@@ -214,8 +214,8 @@ static void fetch_received(struct seai_fetch *fetch)
 	if (client->disk) {
 		result = seai_disk_store(client->disk, &transfer->object->shown, transfer->memory);
 		if (result < 0)
-			seai_log(client, SEA_CCDB_WARN, "ccdb cannot keep %s on disk: %s", fetch->path,
-			         strerror(-result));
+			seai_client_log(client, SEA_CCDB_WARN, "ccdb cannot keep %s on disk: %s", fetch->path,
+			                strerror(-result));
 	}
 	seai_answer_object(fetch, SEA_CCDB_FROM_SERVER, until_ms);
 }
