@@ -366,7 +366,7 @@ int sea_ccdb_client_get(struct sea_ccdb_client *client, const struct sea_ccdb_qu
 	int64_t deadline_ns = seai_deadline(timeout_ns);
 	struct wait wait = { ret_result, error, false };
 	struct sea_ccdb_query waited = *query;
-	struct sea_ccdb_request *request;
+	struct sea_ccdb_request *request = NULL;
 	int result;
 
 	if (client->is_dispatching)
