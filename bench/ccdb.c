@@ -43,7 +43,7 @@ struct ccdb {
 };
 
 static unsigned n_versions;
-static char content_uuid[SEA_CCDB_UUID_N_BYTES];
+static char content_uuid[SEA_CCDB_STORE_UUID_N_BYTES];
 
 /* The store. ----------------------------------------------------------------------------------- */
 

@@ -103,8 +103,8 @@ int seai_answer_from_memory(struct sea_ccdb_client *client, struct sea_ccdb_requ
 		return code;
 	client->stats.n_hits++;
 	if (client->options.log_hits)
-		seai_log_answer(client, SEA_CCDB_DEBUG, "memory:", request->path, &result.version,
-		                request->timestamp_ms, "hit", result.object ? result.object->n_bytes : 0, 0);
+		seai_client_log_answer(client, SEA_CCDB_DEBUG, "memory:", request->path, &result.version,
+		                       request->timestamp_ms, "hit", result.object ? result.object->n_bytes : 0, 0);
 	*ret_result = result;
 	return 0;
 }
@@ -176,8 +176,8 @@ void seai_answer_named(struct seai_fetch *fetch, const struct sea_ccdb_version *
 	client->stats.n_not_modified++;
 	if (!seai_transfer_complaint(fetch, version))
 		fetch_confirm(fetch, version);
-	seai_log_answer(client, SEA_CCDB_INFO, fetch_host(fetch), fetch->path, version, fetch->timestamp_ms,
-	                "not modified", 0, seai_now_ns() - fetch->begun_ns);
+	seai_client_log_answer(client, SEA_CCDB_INFO, fetch_host(fetch), fetch->path, version, fetch->timestamp_ms,
+	                       "not modified", 0, seai_now_ns() - fetch->begun_ns);
 	while (!seai_link_is_alone(&fetch->requests))
 		answer_named_one(fetch, SEAI_LINKED(fetch->requests.next, struct sea_ccdb_request, link), version);
 	seai_fetch_free(fetch);
@@ -231,8 +231,9 @@ void seai_answer_object(struct seai_fetch *fetch, enum sea_ccdb_source source, i
 	result.version.guaranteed_until_ms = 0;
 	if (object->has_content && !client->options.forget_contents)
 		(void)seai_cache_keep(client->cache, object);
-	seai_log_answer(client, SEA_CCDB_INFO, fetch_host(fetch), fetch->path, &object->shown.version,
-	                fetch->timestamp_ms, hows[source], object->shown.n_bytes, seai_now_ns() - fetch->begun_ns);
+	seai_client_log_answer(client, SEA_CCDB_INFO, fetch_host(fetch), fetch->path, &object->shown.version,
+	                       fetch->timestamp_ms, hows[source], object->shown.n_bytes,
+	                       seai_now_ns() - fetch->begun_ns);
 	/* The others first: they copy what the owner's callback may put to use. */
 	for (struct seai_link *link = fetch->requests.next, *next; link != &fetch->requests; link = next) {
 		next = link->next;
@@ -259,7 +260,8 @@ void seai_answer_not_found(struct seai_fetch *fetch)
 
 	snprintf(url, sizeof(url), "%s/%s", fetch->hosts->list[0].url, fetch->tail);
 	seai_cache_absent(client->cache, fetch->key, fetch->timestamp_ms);
-	seai_client_log(client, SEA_CCDB_WARN, "ccdb has no %s for %" PRId64 " at %s", fetch->path, fetch->timestamp_ms, url);
+	seai_client_log(client, SEA_CCDB_WARN, "ccdb has no %s for %" PRId64 " at %s", fetch->path, fetch->timestamp_ms,
+	                url);
 	while (!seai_link_is_alone(&fetch->requests)) {
 		struct sea_ccdb_request *request = SEAI_LINKED(fetch->requests.next, struct sea_ccdb_request, link);
 		struct sea_ccdb_result result = { .status = SEA_CCDB_NOT_FOUND,
@@ -278,8 +280,8 @@ void seai_answer_failed(struct seai_fetch *fetch)
 {
 	struct sea_ccdb_client *client = fetch->client;
 
-	seai_client_log(client, SEA_CCDB_ERROR, "ccdb fails for %" PRId64 " at %s: %s", fetch->timestamp_ms, fetch->error.key,
-	         fetch->error.text);
+	seai_client_log(client, SEA_CCDB_ERROR, "ccdb fails for %" PRId64 " at %s: %s", fetch->timestamp_ms,
+	                fetch->error.key, fetch->error.text);
 	while (!seai_link_is_alone(&fetch->requests)) {
 		struct sea_ccdb_request *request = SEAI_LINKED(fetch->requests.next, struct sea_ccdb_request, link);
 		struct sea_ccdb_result result = { .status = SEA_CCDB_FAILED,

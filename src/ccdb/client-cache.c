@@ -51,7 +51,7 @@ int seai_cache_new(struct seai_cache **ret_cache, uint64_t n_bytes_max, size_t n
 	if (!cache)
 		return -ENOMEM;
 	cache->n_buckets = 4096;
-	cache->entries = calloc(cache->n_buckets, sizeof(*cache->entries));
+	cache->entries = calloc(cache->n_buckets, sizeof(struct entry *));
 	cache->questions = calloc(cache->n_buckets, sizeof(struct seai_question *));
 	cache->n_bytes_max = n_bytes_max;
 	cache->n_versions_max = n_versions_max;

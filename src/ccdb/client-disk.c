@@ -199,7 +199,7 @@ int seai_disk_find(struct seai_disk *disk, const char *path, int64_t t_ms, int64
 		if (strlen(entry->d_name) != 32)
 			continue;
 		n++;
-		snprintf(name, sizeof(name), "%s/%.32s", folder, entry->d_name);
+		snprintf(name, sizeof(name), "%.32s/%.32s", folder, entry->d_name);
 		result = disk_open_file(disk, name, &file, &head, &text);
 		if (result == -EBADMSG)
 			disk_drop_damaged(disk, name);

@@ -191,8 +191,8 @@ void seai_fetch_note(struct seai_fetch *fetch, int code, const char *url, const 
 /* This host did not give it in this try. */
 void seai_fetch_host_failed(struct seai_fetch *fetch, bool may_pass)
 {
-	seai_client_log(fetch->client, SEA_CCDB_WARN, "ccdb try %u of %s for %" PRId64 " fails at %s: %s", fetch->n_rounds,
-	         fetch->path, fetch->timestamp_ms, fetch->error.key, fetch->error.text);
+	seai_client_log(fetch->client, SEA_CCDB_WARN, "ccdb try %u of %s for %" PRId64 " fails at %s: %s",
+	                fetch->n_rounds, fetch->path, fetch->timestamp_ms, fetch->error.key, fetch->error.text);
 	fetch_end_try(fetch);
 	fetch->host_states[fetch->host] = may_pass ? SEAI_HOST_OPEN : SEAI_HOST_FAILED;
 	fetch->host++;

@@ -246,7 +246,7 @@ static int hex_digit(char c)
 
 static int md5_from_hex(const char *text, uint8_t digest[16])
 {
-	for (int i = 0; i < 16; i++) {
+	for (size_t i = 0; i < 16; i++) {
 		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
 
 		if (high < 0 || low < 0)

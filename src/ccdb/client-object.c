@@ -14,16 +14,16 @@ struct sea_ccdb_object *sea_ccdb_object_ref(struct sea_ccdb_object *object)
 	return object;
 }
 
-struct sea_ccdb_object *sea_ccdb_object_unref(struct sea_ccdb_object *shown)
+struct sea_ccdb_object *sea_ccdb_object_unref(struct sea_ccdb_object *object)
 {
-	struct seai_object *object = shown ? seai_object(shown) : NULL;
+	struct seai_object *whole = object ? seai_object(object) : NULL;
 
 	/* acq_rel: what others read of it comes before it is freed */
-	if (!object || atomic_fetch_sub_explicit(&object->n_refs, 1, memory_order_acq_rel) > 1)
+	if (!whole || atomic_fetch_sub_explicit(&whole->n_refs, 1, memory_order_acq_rel) > 1)
 		return NULL;
-	free(object->owned);
-	free(object->pool);
-	free(object);
+	free(whole->owned);
+	free(whole->pool);
+	free(whole);
 	return NULL;
 }
 

@@ -215,7 +215,7 @@ static void fetch_received(struct seai_fetch *fetch)
 		result = seai_disk_store(client->disk, &transfer->object->shown, transfer->memory);
 		if (result < 0)
 			seai_client_log(client, SEA_CCDB_WARN, "ccdb cannot keep %s on disk: %s", fetch->path,
-			         strerror(-result));
+			                strerror(-result));
 	}
 	seai_answer_object(fetch, SEA_CCDB_FROM_SERVER, until_ms);
 }

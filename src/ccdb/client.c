@@ -185,13 +185,13 @@ static int request_new(struct sea_ccdb_request **ret_request, struct sea_ccdb_cl
 int sea_ccdb_client_request(struct sea_ccdb_client *client, const struct sea_ccdb_query *query,
                             struct sea_ccdb_request **ret_request, struct sea_error *error)
 {
-	struct sea_ccdb_request *request;
+	struct sea_ccdb_request *request = NULL;
 	int result;
 
 	if (!query->done)
 		return sea_error_set(error, -EINVAL, "done", "is missing: nobody would be told");
 	result = request_new(&request, client, query, error);
-	if (result < 0)
+	if (!request)
 		return result;
 	client->stats.n_requests++;
 	client->stats.n_in_flight++;
@@ -366,7 +366,7 @@ int sea_ccdb_client_get(struct sea_ccdb_client *client, const struct sea_ccdb_qu
 	int64_t deadline_ns = seai_deadline(timeout_ns);
 	struct wait wait = { ret_result, error, false };
 	struct sea_ccdb_query waited = *query;
-	struct sea_ccdb_request *request;
+	struct sea_ccdb_request *request = NULL;
 	int result;
 
 	if (client->is_dispatching)

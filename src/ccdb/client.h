@@ -161,7 +161,7 @@ void seai_loop_arm(struct sea_ccdb_client *client);
 void seai_loop_wake_at(struct sea_ccdb_client *client, int64_t ns);
 
 /* client-options.c */
-int seai_options_take(struct sea_ccdb_client *client, const struct sea_ccdb_client_options *options,
+int seai_options_take(struct sea_ccdb_client *client, const struct sea_ccdb_client_options *given,
                       struct sea_error *error);
 
 /* client-fetch.c: joins a fetch of the same, or makes one; the request is in it then. 0; -ENOMEM. */
@@ -230,8 +230,8 @@ int seai_snapshot_read(struct seai_object **ret_object, const char *dir, const c
 void seai_client_log(const struct sea_ccdb_client *client, enum sea_ccdb_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The line of an answer that came: url is the host's. */
-void seai_log_answer(const struct sea_ccdb_client *client, enum sea_ccdb_level level, const char *url, const char *path,
-                     const struct sea_ccdb_version *version, int64_t timestamp_ms, const char *how, size_t n_bytes,
-                     int64_t spent_ns);
+void seai_client_log_answer(const struct sea_ccdb_client *client, enum sea_ccdb_level level, const char *url,
+                            const char *path, const struct sea_ccdb_version *version, int64_t timestamp_ms,
+                            const char *how, size_t n_bytes, int64_t spent_ns);
 
 #endif

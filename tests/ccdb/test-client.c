@@ -657,7 +657,7 @@ static bool say_half(int fd, const struct script_request *request, void *arg)
 	_Atomic unsigned *n = arg;
 	char byte;
 
-	if (atomic_fetch_add(n, 1) > 0)
+	if (n && atomic_fetch_add(n, 1) > 0)
 		return script_object(fd, script_uuid(7), 1000, 2000, 500, "hello");
 	(void)request;
 	script_say(fd,
@@ -726,27 +726,36 @@ TEST(free_in_flight, "a client that is freed in the middle of a transfer gives a
 	script_stop(&script);
 }
 
+/* Half of it for the time 1500, all of it for others. */
+static bool say_half_at_1500(int fd, const struct script_request *request, void *arg)
+{
+	return script_time(request->target) == 1500 ? say_half(fd, request, arg) : say_object(fd, request, arg);
+}
+
 TEST(deadline, "a request whose time is over fails; the client goes on")
 {
 	struct sea_ccdb_query query = { .path = "A/B", .timestamp_ms = 1500, .timeout_ns = NS_PER_S / 20 };
-	_Atomic unsigned *n = test_shared(sizeof(*n));
+	struct sea_ccdb_client_stats stats;
 	struct sea_ccdb_result result;
 	struct sea_ccdb_client *client;
 	struct sea_error error;
 	struct script script;
 
-	script_start(&script, say_half, n);
+	script_start(&script, say_half_at_1500, NULL);
 	client = client_new(script.url);
 	get(client, &query, &result, &error);
 	CHECK_EQ(result.status, SEA_CCDB_FAILED);
 	CHECK_EQ(error.code, -ETIMEDOUT);
+	CHECK_ERR(sea_ccdb_client_get(client, &(struct sea_ccdb_query){ .path = "A", .timestamp_ms = 1500 }, &result, 0,
+	                              &error),
+	          -ETIMEDOUT);
+	sea_ccdb_client_stats(client, &stats);
+	CHECK_EQ(stats.n_in_flight, 0);
 	query.timeout_ns = 0;
+	query.timestamp_ms = 1501;
 	get(client, &query, &result, &error);
 	CHECK_EQ(result.status, SEA_CCDB_OK);
 	sea_ccdb_result_fini(&result);
-	CHECK_ERR(sea_ccdb_client_get(client, &(struct sea_ccdb_query){ .path = "A", .timestamp_ms = 9 }, &result, 0,
-	                              NULL),
-	          -ETIMEDOUT);
 	sea_ccdb_client_free(client);
 	script_stop(&script);
 }

@@ -62,7 +62,7 @@ static int entry_check(const struct sea_ccdb_entry *entry, void *userdata)
 static int64_t check_all(void)
 {
 	struct sea_ccdb_store *store = store_open(true), *other = store_open(true);
-	const struct sea_ccdb_query all = { .path = "*" };
+	const struct sea_ccdb_store_query all = { .path = "*" };
 	const int64_t n = CHECK_OK(sea_ccdb_store_list(store, &all, 0, 0, entry_check, other));
 
 	sea_ccdb_store_close(store);
@@ -82,7 +82,7 @@ static void writer(void *arg)
 		snprintf(data, sizeof(data), i % 2 ? "%d" : "%d of %d", i, number);
 		serving_put(store, path, 0, 1000, data);
 		if (i % 7 == 6) {
-			const struct sea_ccdb_query query = { .path = path, .has_time = 1, .time_ms = 5 };
+			const struct sea_ccdb_store_query query = { .path = path, .has_time = 1, .time_ms = 5 };
 
 			CHECK_OK(sea_ccdb_store_remove(store, &query));
 		}

@@ -54,7 +54,7 @@ static void oracle_compare(struct sea_ccdb_store *store, const struct object *ob
 	const int64_t not_after = test_random() % 2 ? 0 : 1000 + (int64_t)(test_random() % (3 * N_OBJECTS));
 	const int64_t not_before = test_random() % 4 ? 0 : 1000 + (int64_t)(test_random() % (3 * N_OBJECTS));
 	const struct sea_ccdb_pair pair = { "run", run };
-	const struct sea_ccdb_query query = { .path = "P/Q",
+	const struct sea_ccdb_store_query query = { .path = "P/Q",
 		                              .has_time = 1,
 		                              .time_ms = t,
 		                              .metadata = run ? &pair : NULL,
@@ -112,7 +112,7 @@ TEST(oracle,
 			oracle_compare(store, objects, t);
 		for (int k = 0; k < 30; k++) {
 			const int64_t t = (int64_t)(test_random() % T_MAX);
-			const struct sea_ccdb_query query = { .path = "P/Q", .has_time = 1, .time_ms = t };
+			const struct sea_ccdb_store_query query = { .path = "P/Q", .has_time = 1, .time_ms = t };
 			const int i = oracle(objects, t, NULL, 0, 0);
 
 			CHECK_ERR(sea_ccdb_store_remove(store, &query), i < 0 ? -ENOENT : 0);
@@ -140,7 +140,7 @@ static int created_take(const struct sea_ccdb_entry *entry, void *userdata)
 TEST(created, "within a path no two objects are created in the same millisecond, and the later is the newer")
 {
 	struct sea_ccdb_store *store = store_open();
-	const struct sea_ccdb_query query = { .path = "A", .has_time = 1, .time_ms = 5 };
+	const struct sea_ccdb_store_query query = { .path = "A", .has_time = 1, .time_ms = 5 };
 	struct sea_ccdb_entry *entry;
 	char uuid[64];
 	int64_t last = 0;
@@ -168,7 +168,7 @@ TEST(created, "within a path no two objects are created in the same millisecond,
 TEST(many_newer, "how long an answer holds is found also where a thousand objects are newer")
 {
 	struct sea_ccdb_store *store = store_open();
-	struct sea_ccdb_query query = { .path = "A", .has_time = 1, .time_ms = 5 };
+	struct sea_ccdb_store_query query = { .path = "A", .has_time = 1, .time_ms = 5 };
 	struct sea_ccdb_put puts[1000];
 	struct sea_ccdb_entry *entry;
 
@@ -270,7 +270,7 @@ TEST(uuid, "a uuid that is given is kept, is there once, and a failed transactio
 
 static void content_is(struct sea_ccdb_store *store, const char *path, const char *wanted)
 {
-	const struct sea_ccdb_query query = { .path = path, .has_time = 1, .time_ms = 5 };
+	const struct sea_ccdb_store_query query = { .path = path, .has_time = 1, .time_ms = 5 };
 	struct sea_ccdb_entry *entry;
 	char bytes[64] = "";
 	int fd;
@@ -287,8 +287,8 @@ TEST(contents,
      "equal contents are stored once, and go when the last object that names them goes; who has one open keeps it")
 {
 	struct sea_ccdb_store *store = store_open();
-	const struct sea_ccdb_query a = { .path = "A", .has_time = 1, .time_ms = 5 };
-	const struct sea_ccdb_query b = { .path = "B", .has_time = 1, .time_ms = 5 };
+	const struct sea_ccdb_store_query a = { .path = "A", .has_time = 1, .time_ms = 5 };
+	const struct sea_ccdb_store_query b = { .path = "B", .has_time = 1, .time_ms = 5 };
 	struct sea_ccdb_entry *entry;
 	struct sea_ccdb_gc gc;
 	char bytes[8] = "";
@@ -335,7 +335,7 @@ TEST(collision, "a file of the same name and other bytes is not taken for the co
 TEST(reopen, "what was put is there in the next life, and for who only reads; he changes nothing")
 {
 	const struct sea_ccdb_store_options options = { .read_only = 1 };
-	const struct sea_ccdb_query query = { .path = "A", .has_time = 1, .time_ms = 5 };
+	const struct sea_ccdb_store_query query = { .path = "A", .has_time = 1, .time_ms = 5 };
 	struct sea_ccdb_put put = { .path = "A", .valid_until_ms = 10, .data = "x", .n_bytes = 1 };
 	struct sea_ccdb_store *store;
 
@@ -393,7 +393,7 @@ TEST(update, "an update changes what it says and nothing else, and says whether 
 	static const struct sea_ccdb_pair at_first[] = { { "a", "1" }, { "b", "2" } },
 					  set[] = { { "b", "" }, { "c", "3" } };
 	struct sea_ccdb_store *store = store_open();
-	const struct sea_ccdb_query query = { .path = "A", .has_time = 1, .time_ms = 5 };
+	const struct sea_ccdb_store_query query = { .path = "A", .has_time = 1, .time_ms = 5 };
 	struct sea_ccdb_put put = {
 		.path = "A", .valid_until_ms = 10, .metadata = at_first, .n_metadata = 2, .data = "x", .n_bytes = 1
 	};
