@@ -58,7 +58,7 @@ static int answer_row(struct seai_answer *answer, struct seai_version *version, 
 	struct sea_table_object *object;
 	int r, part = SEA_TABLE_NO_PART;
 
-	if (version->row_table == answer->request->number && version->row_column == column) {
+	if (version->row_answer == answer->cache->n_answers && version->row_column == column) {
 		*ret_row = version->row;
 		return 0;
 	}
@@ -85,7 +85,7 @@ static int answer_row(struct seai_answer *answer, struct seai_version *version, 
 		.part = part,
 		.meta = version->meta,
 	};
-	version->row_table = answer->request->number;
+	version->row_answer = answer->cache->n_answers;
 	version->row_column = column;
 	version->row = *ret_row = (uint32_t)answer->n_objects++;
 	return 0;
@@ -195,8 +195,6 @@ static int answer_make(struct seai_answer *answer, struct sea_table_writer *writ
 			frame_options.n_bytes_max[0] += part.n_bytes + 64;
 	}
 	r = sea_frame_new(&frame, options->heap, &frame_options, 0);
-	if (r == -ENOMEM)
-		r = -EAGAIN;
 	for (size_t i = 0; i < n_others && r >= 0; i++)
 		if (i != answer->request->key_part)
 			r = sea_frame_add_part_of(frame, message, i);
@@ -207,6 +205,8 @@ static int answer_make(struct seai_answer *answer, struct sea_table_writer *writ
 	if (r >= 0)
 		r = sea_frame_seal(&frame, ret_answer);
 	sea_frame_free(frame);
+	if (r == -ENOMEM || r == -EAGAIN || r == -ETIMEDOUT)
+		r = sea_error_set(error, -ENOSPC, "table", "there is no room for it");
 	return r < 0 ? r : 0;
 }
 
@@ -235,8 +235,11 @@ int seai_table_request_answer(struct sea_ccdb_cache *cache, struct seai_table_re
 		                      .request = request,
 		                      .keys = sea_arrow_reader_schema(request->reader) };
 	struct sea_table_writer *writer = NULL;
-	int r = answer_collect(&answer);
+	int r;
 
+	/* Each attempt has a number of its own: rows of one that found no room are not those of the next. */
+	cache->n_answers++;
+	r = answer_collect(&answer);
 	if (r == 0) {
 		const struct sea_table_plan plan = {
 			.metadata = answer.keys->metadata,
@@ -260,7 +263,7 @@ int seai_table_request_answer(struct sea_ccdb_cache *cache, struct seai_table_re
 			cache->n_last_versions = answer.n_parts;
 		}
 	}
-	if (r < 0 && r != -EAGAIN && error && !error->code)
+	if (r < 0 && error && !error->code)
 		sea_error_set(error, r, "table", "%s", sea_error_text(r));
 	sea_table_writer_free(writer);
 	answer_fini(&answer);
