@@ -149,6 +149,7 @@ static void facts_trim(struct seai_facts *facts)
 		else
 			facts->facts[n++] = *fact;
 	}
+	facts->cache->epoch += n < facts->n_facts;
 	facts->cache->n_facts -= facts->n_facts - n;
 	facts->n_facts = n;
 }
@@ -168,6 +169,7 @@ void seai_cache_trim_facts(struct sea_ccdb_cache *cache)
 			facts_trim(facts);
 		if (++n_books > FACTS_N_BOOKS_MAX && !is_used) {
 			*link = facts->next;
+			cache->has_memo = false;
 			facts_free(facts);
 			continue;
 		}

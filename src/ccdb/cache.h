@@ -109,8 +109,20 @@ struct seai_table_request {
 	struct seai_group *groups;
 	size_t n_groups, n_groups_max;
 	size_t *group_map; /* while it is read: a hash table of 2 n_groups_max places, each 0 or the number of a group and 1 */
+	uint64_t complete_epoch; /* when it lacked nothing; 0: never */
+	uint64_t n_bytes_named;  /* what its rows would take with the bytes of their objects */
 	struct sea_error error;
 	int failed; /* negative errno: it is to be answered by an error */
+};
+
+/* The tables and objects of the last answer, to be used again where the next one would be the same. */
+struct seai_bundle {
+	struct sea_message *message;    /* NULL: there is none */
+	struct seai_version **versions; /* one per column, for all rows */
+	int64_t *n_rows;                /* of each batch */
+	size_t n_batches;
+	char *metadata; /* of the key table, see bundle_metadata() */
+	size_t n_metadata;
 };
 
 struct sea_ccdb_cache {
@@ -135,6 +147,12 @@ struct sea_ccdb_cache {
 	size_t n_facts, n_facts_kept; /* in all books: now, and after the last that was forgotten */
 	bool is_advancing, is_again;  /* a fetch was answered meanwhile */
 	uint64_t n_last_versions;     /* with content, that the last answer named */
+	uint64_t epoch;               /* another one whenever a fact or an object comes or goes */
+	/* Books of the last group that was looked up, one per column: the next is mostly of the same run. */
+	struct seai_facts **memo_facts;
+	int64_t memo_run;
+	bool has_memo;
+	struct seai_bundle bundle;
 	struct sea_ccdb_cache_stats stats;
 };
 
@@ -202,6 +220,15 @@ bool seai_lookup_next(const struct seai_group *group, const struct seai_lookup *
 /* 0; -EAGAIN times have changed meanwhile; -ENOSPC the heap has no room for the tables; other negative errno: it fails, and error says why. */
 int seai_table_request_answer(struct sea_ccdb_cache *cache, struct seai_table_request *request,
                               struct sea_message **ret_answer, struct sea_error *error);
+
+/* cache-bundle.c */
+
+/* The last answer's tables and objects, if they are this request's as well: a new reference; else NULL. */
+struct sea_message *seai_bundle_try(struct sea_ccdb_cache *cache, const struct seai_table_request *request);
+/* Keeps an answer's tables and objects for the next request, if that may be the same. */
+void seai_bundle_keep(struct sea_ccdb_cache *cache, const struct seai_table_request *request,
+                      struct sea_message *message);
+void seai_bundle_forget(struct sea_ccdb_cache *cache);
 
 /* cache.c */
 
