@@ -135,11 +135,13 @@ static int keys_add_stretch(struct seai_table_request *request, struct sea_table
 	if (!group)
 		return -ENOMEM;
 	if (batch->n_stretches == *n_max) {
-		*n_max = *n_max ? 2 * *n_max : 1;
-		stretches = reallocarray(stretches, *n_max, sizeof(*stretches));
-		if (!stretches)
+		const size_t n_more = *n_max ? 2 * *n_max : 1;
+		struct sea_table_stretch *more = reallocarray(stretches, n_more, sizeof(*stretches));
+
+		if (!more)
 			return -ENOMEM;
-		batch->stretches = stretches;
+		batch->stretches = stretches = more;
+		*n_max = n_more;
 	}
 	stretches[batch->n_stretches++] = (struct sea_table_stretch){ .n_rows = n_rows, .group = index };
 	return seai_times_add(&group->times, batch->times_ms + first, n_rows, sorted);

@@ -145,14 +145,14 @@ TEST(innocent,
 	small_open(&house, &session, &options, columns);
 	for (int i = 0; i < 4; i++)
 		put_big(&house, "X", 1000 * i, 1000 * (i + 1), sizes[i]);
-	for (unsigned round = 0; round < 3; round++) {
+	for (unsigned round = 0; round < 2; round++) {
 		for (int i = 0; i < 4; i++) {
 			const int64_t time = 1000 * i + 1;
 
 			house_put(&house, &(struct keys){ .times_ms = &time, .n_rows = 1 });
 		}
 		/* All that can be done before the first is taken is done before. */
-		for (unsigned i = 0; i < 50 * round; i++) {
+		for (unsigned i = 0; i < 40 * round; i++) {
 			struct pollfd pollfd = { .fd = sea_ccdb_cache_fd(house.cache), .events = POLLIN };
 
 			(void)poll(&pollfd, 1, 2);
@@ -174,7 +174,7 @@ TEST(innocent,
 
 TEST(many, "many tables in flight whose objects fit a few at a time are all answered, in order, each with its own")
 {
-	enum { N_TABLES = 30, N_KINDS = 24 };
+	enum { N_TABLES = 16, N_KINDS = 12 };
 	static const char *const columns[] = { "x=X", "y=Y", NULL };
 	struct sea_ccdb_cache_options options = { 0 };
 	struct sea_table *held[3] = { NULL };
@@ -212,7 +212,7 @@ TEST(forgotten, "of misses and runs that nobody asks about any more no memory is
 {
 	static const char *const columns[] = { "here=H", "none=N", "run=R,run=1", NULL };
 	struct sea_ccdb_cache_options options = { .missing = SEA_CCDB_MISSING_PASS };
-	enum { N_ROWS_EACH = 500, N_TABLES = 12 };
+	enum { N_ROWS_EACH = 400, N_TABLES = 6 };
 	struct sea_ccdb_cache_stats stats;
 	struct house house;
 	int64_t times[N_ROWS_EACH];
