@@ -18,7 +18,7 @@ static void check_merged(const struct seai_headers *headers)
 {
 	for (size_t i = 0; i < headers->n; i++)
 		for (size_t j = 0; j < i; j++)
-			FUZZ_CHECK(strcasecmp(headers->list[i].name, headers->list[j].name) != 0);
+			FUZZ_CHECK(strcasecmp(headers->list[i].key, headers->list[j].key) != 0);
 }
 
 static void check_object(const struct seai_headers *headers)
@@ -36,7 +36,7 @@ static void check_object(const struct seai_headers *headers)
 	FUZZ_CHECK(object->shown.version.valid_from_ms >= -1 && object->shown.version.created_ms >= -1);
 	FUZZ_CHECK(strlen(object->shown.version.uuid) < SEA_CCDB_UUID_N_BYTES);
 	if (headers->n)
-		FUZZ_CHECK(sea_ccdb_object_header(&object->shown, headers->list[0].name));
+		FUZZ_CHECK(sea_ccdb_object_header(&object->shown, headers->list[0].key));
 	sea_ccdb_object_unref(&object->shown);
 }
 

@@ -333,13 +333,13 @@ static char *store_text(const struct sea_ccdb_object *object)
 	char *text, *at;
 
 	for (size_t i = 0; i < object->n_headers; i++)
-		n_bytes += strlen(object->headers[i].name) + strlen(object->headers[i].value) + 2;
+		n_bytes += strlen(object->headers[i].key) + strlen(object->headers[i].value) + 2;
 	text = n_bytes > N_TEXT_MAX ? NULL : malloc(n_bytes);
 	if (!text)
 		return NULL;
 	at = stpcpy(stpcpy(text, object->path), "\n");
 	for (size_t i = 0; i < object->n_headers; i++)
-		at = stpcpy(stpcpy(stpcpy(stpcpy(at, object->headers[i].name), ":"), object->headers[i].value), "\n");
+		at = stpcpy(stpcpy(stpcpy(stpcpy(at, object->headers[i].key), ":"), object->headers[i].value), "\n");
 	return text;
 }
 

@@ -11,7 +11,7 @@
 void seai_headers_fini(struct seai_headers *headers)
 {
 	for (size_t i = 0; i < headers->n; i++)
-		free((char *)headers->list[i].name);
+		free((char *)headers->list[i].key);
 	free(headers->list);
 	*headers = (struct seai_headers){ 0 };
 }
@@ -53,7 +53,7 @@ int seai_headers_add(struct seai_headers *headers, const char *name, size_t n_na
 const char *seai_headers_find(const struct seai_headers *headers, const char *name)
 {
 	for (size_t i = 0; i < headers->n; i++)
-		if (strcasecmp(headers->list[i].name, name) == 0)
+		if (strcasecmp(headers->list[i].key, name) == 0)
 			return headers->list[i].value;
 	return NULL;
 }
@@ -64,10 +64,10 @@ static const char *headers_effective(const struct seai_headers *headers, size_t 
 	const char *best = headers->list[i].value;
 	int64_t length, longest;
 
-	if (strcasecmp(headers->list[i].name, "Content-Length") != 0)
+	if (strcasecmp(headers->list[i].key, "Content-Length") != 0)
 		return best;
 	for (size_t j = i + 1; j < headers->n; j++) {
-		if (strcasecmp(headers->list[j].name, "Content-Length") != 0)
+		if (strcasecmp(headers->list[j].key, "Content-Length") != 0)
 			continue;
 		if (seai_number_parse(headers->list[j].value, &length) == 0 &&
 		    (seai_number_parse(best, &longest) < 0 || length > longest))
@@ -79,7 +79,7 @@ static const char *headers_effective(const struct seai_headers *headers, size_t 
 static bool headers_has_before(const struct seai_headers *headers, size_t i)
 {
 	for (size_t j = 0; j < i; j++)
-		if (strcasecmp(headers->list[j].name, headers->list[i].name) == 0)
+		if (strcasecmp(headers->list[j].key, headers->list[i].key) == 0)
 			return true;
 	return false;
 }
@@ -89,14 +89,14 @@ int seai_headers_merge(struct seai_headers *headers, const struct seai_headers *
 	size_t n_before = headers->n;
 
 	for (size_t i = 0; i < later->n; i++) {
-		const char *name = later->list[i].name, *value;
+		const char *name = later->list[i].key, *value;
 		struct sea_ccdb_pair pair;
 		size_t at = 0;
 
 		if (headers_has_before(later, i))
 			continue;
 		value = headers_effective(later, i);
-		while (at < n_before && strcasecmp(headers->list[at].name, name) != 0)
+		while (at < n_before && strcasecmp(headers->list[at].key, name) != 0)
 			at++;
 		if (at == n_before) {
 			if (seai_headers_add(headers, name, strlen(name), value, strlen(value)) < 0)
@@ -105,7 +105,7 @@ int seai_headers_merge(struct seai_headers *headers, const struct seai_headers *
 		}
 		if (pair_new(&pair, name, strlen(name), value, strlen(value)) < 0)
 			return -ENOMEM;
-		free((char *)headers->list[at].name);
+		free((char *)headers->list[at].key);
 		headers->list[at] = pair;
 	}
 	return 0;

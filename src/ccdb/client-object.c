@@ -30,7 +30,7 @@ struct sea_ccdb_object *sea_ccdb_object_unref(struct sea_ccdb_object *object)
 const char *sea_ccdb_object_header(const struct sea_ccdb_object *object, const char *name)
 {
 	for (size_t i = 0; i < object->n_headers; i++)
-		if (strcasecmp(object->headers[i].name, name) == 0)
+		if (strcasecmp(object->headers[i].key, name) == 0)
 			return object->headers[i].value;
 	return NULL;
 }
@@ -55,14 +55,14 @@ static int object_fill(struct seai_object *object, const struct sea_ccdb_object 
 	char *at;
 
 	for (size_t i = 0; i < source->n_headers; i++)
-		n_bytes += strlen(source->headers[i].name) + strlen(source->headers[i].value) + 2;
+		n_bytes += strlen(source->headers[i].key) + strlen(source->headers[i].value) + 2;
 	object->pool = malloc(n_bytes);
 	if (!object->pool)
 		return -ENOMEM;
 	list = (struct sea_ccdb_pair *)(void *)object->pool;
 	at = object->pool + n_list;
 	for (size_t i = 0; i < source->n_headers; i++) {
-		list[i].name = pool_add(&at, source->headers[i].name);
+		list[i].key = pool_add(&at, source->headers[i].key);
 		list[i].value = pool_add(&at, source->headers[i].value);
 	}
 	object->shown.version = source->version;

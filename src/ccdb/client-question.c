@@ -165,6 +165,9 @@ int seai_question_confirm(struct seai_question *question, const struct sea_ccdb_
 	known->confirmed = answer;
 	known_promise_cut(known, INT64_MIN, version->valid_from_ms);
 	known_promise_cut(known, version->valid_until_ms, INT64_MAX);
+	/* Where this promise ends another version begins: what was promised beyond that, earlier, was before that one was there. */
+	if (until_ms > t_ms && until_ms < version->valid_until_ms)
+		known_promise_cut(known, until_ms, INT64_MAX);
 	known_promise_add(known, t_ms, until_ms < version->valid_until_ms ? until_ms : version->valid_until_ms);
 	return 0;
 }

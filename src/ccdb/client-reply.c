@@ -40,7 +40,7 @@ static size_t fetch_add_locations(struct seai_fetch *fetch)
 
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < headers->n; i++)
-			if (strcasecmp(headers->list[i].name, pass ? "Content-Location" : "Location") == 0 &&
+			if (strcasecmp(headers->list[i].key, pass ? "Content-Location" : "Location") == 0 &&
 			    fetch_add_location(fetch, headers->list[i].value, at))
 				at++;
 	return at - fetch->next_location;

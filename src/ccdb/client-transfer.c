@@ -120,7 +120,7 @@ static int transfer_check_framing(struct seai_fetch *fetch)
 		return -1;
 	}
 	for (size_t i = 0; i < headers->n; i++) {
-		if (strcasecmp(headers->list[i].name, "Content-Length") != 0)
+		if (strcasecmp(headers->list[i].key, "Content-Length") != 0)
 			continue;
 		if (length && strcmp(length, headers->list[i].value) != 0) {
 			transfer_stop(transfer, SEAI_STOP_FAULT, -EBADMSG, "has two lengths, %.24s and %.24s", length,

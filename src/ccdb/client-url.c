@@ -96,13 +96,13 @@ static void text_escape(struct seai_text *text, const char *bytes, bool with_sla
 
 static int metadata_check(const struct sea_ccdb_pair *pair, struct sea_error *error)
 {
-	if (!pair->name || !pair->value || !*pair->name)
+	if (!pair->key || !pair->value || !*pair->key)
 		return sea_error_set(error, -EINVAL, "metadata", "has no name or no value");
-	if (strpbrk(pair->name, " :;.,\\/'?!(){}[]@<>=+*#$&`|~^%\"") || is_control(pair->name))
-		return sea_error_set(error, -EINVAL, "metadata", "%s has a character that is not allowed", pair->name);
-	if (is_control(pair->value) || strlen(pair->name) + strlen(pair->value) > SEAI_PATH_N_MAX)
+	if (strpbrk(pair->key, " :;.,\\/'?!(){}[]@<>=+*#$&`|~^%\"") || is_control(pair->key))
+		return sea_error_set(error, -EINVAL, "metadata", "%s has a character that is not allowed", pair->key);
+	if (is_control(pair->value) || strlen(pair->key) + strlen(pair->value) > SEAI_PATH_N_MAX)
 		return sea_error_set(error, -EINVAL, "metadata",
-		                     "%s has a value that is too long, or a control character", pair->name);
+		                     "%s has a value that is too long, or a control character", pair->key);
 	return 0;
 }
 
@@ -119,11 +119,11 @@ int seai_query_url(char **ret_tail, char **ret_key, const char *path, const stru
 
 		if (result < 0)
 			return result;
-		text_escape(&tail, query->metadata[i].name, true);
+		text_escape(&tail, query->metadata[i].key, true);
 		seai_text_add(&tail, "=", 1);
 		text_escape(&tail, query->metadata[i].value, true);
 		seai_text_add(&tail, "/", 1);
-		seai_text_format(&key, "\n%s=%s", query->metadata[i].name, query->metadata[i].value);
+		seai_text_format(&key, "\n%s=%s", query->metadata[i].key, query->metadata[i].value);
 	}
 	if (tail.is_failed || key.is_failed)
 		return sea_error_set(error, -ENOMEM, "path", "no memory");

@@ -18,6 +18,7 @@
 #include <sealane/poller.h>
 
 #include "base/clock.h"
+#include "base/tsan.h"
 #include "channel/transport.h"
 #include "channel/zeromq-library.h"
 #include "memory/message.h"
@@ -201,9 +202,12 @@ static int zeromq_wait(struct sea_channel *channel, int events, int64_t deadline
 static void zeromq_give_back(void *data, void *hint)
 {
 	struct sea_message *message = hint;
-	struct sea_session *session = message->session;
+	struct sea_session *session;
 
 	(void)data;
+	/* libzmq's queue from the thread that sent to this one. */
+	seai_tsan_acquire(hint);
+	session = message->session;
 	sea_message_unref(message);
 	/* release: the session's memory is not touched after it */
 	atomic_fetch_sub_explicit(&session->n_lent, 1, memory_order_release);
@@ -222,6 +226,7 @@ static int zeromq_make_frame(struct seai_zeromq *zeromq, struct sea_message *mes
 		return 0;
 	}
 	atomic_fetch_add_explicit(&message->session->n_lent, 1, memory_order_relaxed);
+	seai_tsan_release(message);
 	if (library->msg_init_data(frame, (void *)(uintptr_t)part->data, part->n_bytes, zeromq_give_back,
 	                           sea_message_ref(message)) < 0) {
 		zeromq_give_back(NULL, message);
@@ -743,7 +748,7 @@ int seai_zeromq_open(struct sea_channel *channel, const struct sea_channel_optio
 		return -ENOTSUP;
 	context = channel->session->zeromq_context;
 	if (!context) {
-		context = seai_zeromq_context_ref();
+		context = seai_zeromq_context_ref(channel->session->n_zeromq_io_threads);
 		if (!context)
 			return -EMFILE;
 		channel->session->zeromq_context = context;

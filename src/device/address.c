@@ -74,9 +74,13 @@ int seai_address_split_tcp(const char *address, char *host, size_t n_bytes, long
 	colon = strrchr(begin, ':');
 	if (!colon || (size_t)(colon - begin) >= n_bytes)
 		return -EINVAL;
-	port = strcmp(colon + 1, "*") == 0 ? 1 : strtol(colon + 1, &end, 10);
-	if (port < 0 || port > 65535 || (colon[1] != '*' && (*end || end == colon + 1)))
-		return -EINVAL;
+	if (strcmp(colon + 1, "*") == 0) {
+		port = 1;
+	} else {
+		port = strtol(colon + 1, &end, 10);
+		if (port < 0 || port > 65535 || *end || end == colon + 1)
+			return -EINVAL;
+	}
 	memcpy(host, begin, (size_t)(colon - begin));
 	host[colon - begin] = 0;
 	*ret_port = port;

@@ -86,8 +86,10 @@ static int channel_open(struct seai_device_channel *channel)
 		.sndkernel_n_bytes = config->snd_kernel_size,
 		.rcvkernel_n_bytes = config->rcv_kernel_size,
 	};
+	struct sea_device *device = channel->device;
+	struct sea_channel *made = NULL;
 	struct sea_session *session;
-	int r = sea_device_session(channel->device, &session);
+	int r = sea_device_session(device, &session);
 
 	if (r < 0)
 		return r;
@@ -97,10 +99,15 @@ static int channel_open(struct seai_device_channel *channel)
 	else if (config->type == SEA_CHANNEL_TYPE_PUSH)
 		/* What a receiver that died had not dealt with is work for the others. */
 		options.orphans = SEA_ORPHANS_RESEND;
-	r = sea_channel_new(&channel->channel, session, patterns[config->type], &options);
+	r = sea_channel_new(&made, session, patterns[config->type], &options);
 	/* As FairMQ: who says nothing else wants everything. */
 	if (r == 0 && config->type == SEA_CHANNEL_TYPE_SUB)
-		r = sea_channel_subscribe(channel->channel, "", 0);
+		r = sea_channel_subscribe(made, "", 0);
+	pthread_mutex_lock(&device->channels_lock);
+	channel->channel = made;
+	if (made && device->is_interrupted)
+		sea_channel_hold(made);
+	pthread_mutex_unlock(&device->channels_lock);
 	if (r < 0)
 		sea_log(SEA_SEVERITY_ERROR, "%s: cannot be made: %s", channel->label, sea_error_text(r));
 	channel->snd_timeout_ns = timeout_of(config->snd_timeout_ms);

@@ -121,7 +121,7 @@ static int main_drive(struct sea_device *device, struct sea_error *error)
 		.id = device->id, .properties = device->properties, .print_peers = main_print_peers, .userdata = device
 	};
 	char mode[32] = "", directory[1024];
-	struct sea_control *control;
+	struct sea_control *control = NULL;
 	int r;
 
 	sea_properties_get_text(device->properties, "control", mode, sizeof(mode));

@@ -24,10 +24,13 @@ struct seai_device_channel {
 	_Atomic uint64_t n_in, n_bytes_in, n_out, n_bytes_out; /* one writer: the state thread */
 };
 
+/* Of a channel's messages; or, without a name, of a descriptor. */
 struct seai_handler {
 	struct seai_handler *next;
 	char *name;
 	sea_on_data_fn call;
+	int fd;
+	sea_on_fd_fn call_fd;
 	void *userdata;
 };
 
@@ -51,8 +54,9 @@ struct sea_device {
 	int64_t allocate_timeout_ns;
 	struct seai_device_channel *channels;
 	size_t n_channels;
-	pthread_mutex_t
-		channels_lock; /* guards the array against the rate thread, an interruption and counts from other threads */
+	/* Guards the array, and whether its channels are held, against the rate thread, an interruption and counts from other threads. */
+	pthread_mutex_t channels_lock;
+	bool is_interrupted;
 	struct seai_handler *handlers;
 	struct seai_flight flight;
 	struct sea_poller *poller; /* while data is handled for several channels */

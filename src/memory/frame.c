@@ -292,8 +292,8 @@ static int frame_add_of(struct sea_frame *frame, struct sea_message *message, si
                         bool is_piece)
 {
 	struct seai_frame_part *added;
-	uint64_t offset, n_bytes;
-	uint32_t block;
+	uint64_t offset = 0, n_bytes = 0;
+	uint32_t block = 0;
 	int source, r;
 
 	r = message->kind == SEAI_MESSAGE_LOCAL ? seai_message_to_block(message) : 0;

@@ -81,7 +81,7 @@ TEST(merge, "the later answer's header counts, within one the first, but the lar
 	CHECK_OK(seai_headers_merge(&all, &later.headers));
 	CHECK_EQ(all.n, 4);
 	CHECK_STR_EQ(all.list[2].value, "later");
-	CHECK_STR_EQ(all.list[3].name, "C");
+	CHECK_STR_EQ(all.list[3].key, "C");
 	seai_headers_fini(&all);
 	seai_answer_fini(&first);
 	seai_answer_fini(&later);

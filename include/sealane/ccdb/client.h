@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sealane/ccdb/pair.h>
 #include <sealane/error.h>
 
 #ifdef __cplusplus
@@ -37,12 +38,6 @@ struct sea_ccdb_request;
 #define SEA_CCDB_UUID_N_BYTES 64
 /** If-Not-After where nothing else is said, ms: the year 2077, as O2. */
 #define SEA_CCDB_NOT_AFTER_MS INT64_C(3385078236000)
-
-/** A name and a value: of a header, or of metadata. */
-struct sea_ccdb_pair {
-	const char *name;  /**< never NULL */
-	const char *value; /**< never NULL */
-};
 
 /** Which version of the object at a path, and when it holds. Times in ms since 1970. */
 struct sea_ccdb_version {

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A writer of tables, inside: what its files share. table-writer.c checks the plan and knows the sizes, table-write-index.c and
+ * table-write-objects.c write one part each.
+ */
+#ifndef SEALANE_CCDB_TABLE_WRITE_H
+#define SEALANE_CCDB_TABLE_WRITE_H
+
+#include <sealane/arrow/writer.h>
+#include <sealane/ccdb/table-writer.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ccdb/index-fill.h"
+
+/* All columns of an index table that have one share it. */
+#define SEAI_TABLE_DICTIONARY_ID 0
+
+struct seai_index_sink;
+
+struct sea_table_writer {
+	struct sea_table_plan plan;
+	struct sea_arrow_writer *index;
+	struct sea_arrow_writer *objects;
+	uint64_t index_n_bytes;
+	uint64_t objects_n_bytes;
+	unsigned index_bits;            /* of an index: 8, 16 or 32 */
+	uint32_t *n_runs;               /* of SEA_TABLE_RUN_ENDS, by batch and column */
+	struct sea_arrow_slot *slots;   /* of a batch of the index table */
+	size_t n_slots;                 /* how many */
+	struct seai_index_sink *sinks;  /* one per column */
+	struct seai_index_block *block; /* scratch */
+	struct seai_index_result *result;
+};
+
+/* The meta that a table names an object by. */
+void seai_table_meta_of(const struct sea_table_object *object, size_t row, struct sea_meta *ret_meta);
+
+/* Make the arrow writer, and know the size of the part. */
+int seai_table_write_index_init(struct sea_table_writer *writer, struct sea_error *error);
+int seai_table_write_objects_init(struct sea_table_writer *writer, struct sea_error *error);
+
+#endif
