@@ -203,6 +203,27 @@ TEST(upload, "asked always, an upload is seen at once, and hides the older one a
 	script_stop(&script);
 }
 
+TEST(shorter_promise, "a promise that has become shorter takes back what was promised beyond it")
+{
+	struct store *store = test_shared(sizeof(*store));
+	struct sea_ccdb_client *client;
+	struct script script;
+	bool was_asked;
+
+	store_add(store, 0, 1000);
+	script_start(&script, say_store, store);
+	client = client_new(&script, &(struct sea_ccdb_client_options){ 0 });
+	CHECK_EQ(ask(client, 100, 0, NULL), 0);
+	store_add(store, 500, 600);
+	CHECK_EQ(ask(client, 200, SEA_CCDB_ASK_ALWAYS, NULL), 0);
+	CHECK_EQ(ask(client, 499, 0, &was_asked), 0);
+	CHECK(!was_asked);
+	CHECK_EQ(ask(client, 550, 0, NULL), 1);
+	CHECK_EQ(ask(client, 650, 0, NULL), 0);
+	sea_ccdb_client_free(client);
+	script_stop(&script);
+}
+
 TEST(never, "asked never, what is known to be valid is enough; what is not known is asked for once")
 {
 	struct store *store = test_shared(sizeof(*store));
