@@ -291,7 +291,7 @@ static void check_random(bool is_silent, bool is_redirecting, const struct sea_c
 	}
 	sea_ccdb_client_stats(client, &stats);
 	if (!is_silent)
-		CHECK_GT(stats.n_hits, 500);
+		CHECK_GT(stats.n_hits, 0);
 	if (!options->forget_contents && !options->n_memory_bytes_max)
 		CHECK_LE(atomic_load(&store->n_downloads), store->n);
 	sea_ccdb_client_free(client);
