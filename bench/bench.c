@@ -46,6 +46,10 @@ static const struct {
 	{ "region", "messages over user-managed memory, and the release callback", bench_region },
 	{ "fragmentation", "64 MiB asked for among blocks of all sizes that come and go", bench_fragmentation },
 	{ "attach", "joining a session whose peer has 64 GiB", bench_attach },
+#ifdef SEALANE_COMMAND_CCDB
+	{ "ccdb", "the CCDB server: queries at 2000 a second, a download of 64 MiB", bench_ccdb },
+	{ "cache", "a key table of 100 columns is answered, and nothing has changed", bench_cache },
+#endif
 };
 #define N_BENCHES (sizeof benches / sizeof *benches)
 
