@@ -166,7 +166,7 @@ TEST(promise,
 	CHECK_EQ(ask(client, 550, 0, &was_asked), 1);
 	CHECK(!was_asked);
 	CHECK_EQ(atomic_load(&store->n_downloads), 2);
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	CHECK_EQ(stats.n_hits, 4);
 	CHECK_EQ(stats.n_not_modified, 2);
 	CHECK_EQ(stats.n_misses, 2);
@@ -289,7 +289,7 @@ static void check_random(bool is_silent, bool is_redirecting, const struct sea_c
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
 		CHECK_EQ(ask(client, t, 0, NULL), store_find(store, t));
 	}
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	if (!is_silent)
 		CHECK_GT(stats.n_hits, 0);
 	if (!options->forget_contents && !options->n_memory_bytes_max)
@@ -362,7 +362,7 @@ TEST(without_contents, "a client that keeps no content knows which of the held v
 	client = client_new(&script, &options);
 	CHECK_EQ(ask(client, 100, 0, NULL), 0);
 	CHECK_EQ(ask(client, 550, 0, NULL), 1);
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	CHECK_EQ(stats.n_objects, 0);
 	CHECK_EQ(stats.n_versions, 2);
 	query.held = held;

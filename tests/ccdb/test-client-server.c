@@ -90,7 +90,7 @@ static void check_server(const struct sea_ccdb_server_options *options, int n_qu
 			put(serving.store, t, t + 1 + (int64_t)(next_random(&seed) % 50), 100 + (unsigned)i);
 		check_time(&serving, client, t, has_uploads ? SEA_CCDB_ASK_ALWAYS : 0);
 	}
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	if (!has_uploads)
 		CHECK_GT(stats.n_hits, 0);
 	sea_ccdb_client_free(client);
@@ -142,7 +142,7 @@ TEST(dead_replica, "a server whose first replica is dead, and whose objects are 
 		sea_ccdb_result_fini(&result);
 		check_time(&serving, client, i * 10, 0);
 	}
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	CHECK_GT(stats.n_replaced, 0);
 	sea_ccdb_client_free(client);
 	serving_stop(&serving);
