@@ -23,8 +23,8 @@
 #include "channel/zeromq-library.h"
 #include "memory/message.h"
 
-/* Parts below this are copied: that is cheaper than a reference that libzmq's thread gives back, and frees the block at once. */
-#define ZEROMQ_COPY_BELOW_N_BYTES 512u
+/* Parts below this are copied: that is cheaper than a reference that libzmq's thread gives back, for which it needs the books, and frees the block at once. */
+#define ZEROMQ_COPY_BELOW_N_BYTES 4096u
 #define ZEROMQ_LINGER_DEFAULT_MS 500
 /* Longest time that a close waits for libzmq to listen no more. */
 #define CLOSE_WAIT_NS SEAI_NS_PER_S
