@@ -144,14 +144,22 @@ struct seai_link {
 };
 
 /*
- * After something was published: what the peer wants to be rung for. By default the fence that this needs is the sleeper's (base/fence.h); a
- * peer that sleeps often asks for ours instead, which is cheaper for both then.
+ * After something was published: whether this side is to execute the fence between that and the look at what the peer wants to be rung for. By
+ * default it is the sleeper's (base/fence.h); a peer that sleeps often asks for ours instead, which is cheaper for both then.
  */
+static inline bool seai_link_asks_for_fence(const struct seai_link *link)
+{
+	/* Looked at after what was published: a barrier that the peer has us execute comes before the one or after the other. */
+	atomic_signal_fence(memory_order_seq_cst);
+	return !link->asymmetric || atomic_load_explicit(&link->theirs->wants_fences, memory_order_relaxed);
+}
+
+/* After something was published: what the peer wants to be rung for. */
 static inline uint64_t seai_link_read_want(const struct seai_link *link, const _Atomic uint64_t *want)
 {
-	seai_fence_light(link->asymmetric);
-	if (atomic_load_explicit(&link->theirs->wants_fences, memory_order_relaxed))
+	if (seai_link_asks_for_fence(link))
 		atomic_thread_fence(memory_order_seq_cst);
+	atomic_signal_fence(memory_order_seq_cst);
 	return atomic_load_explicit(want, memory_order_relaxed);
 }
 
