@@ -142,6 +142,8 @@ static void peers_note(struct sea_channel *channel, uint16_t event)
 	}
 	if (zeromq->n_peers > zeromq->n_connections)
 		zeromq->n_peers = zeromq->n_connections;
+	/* The next heartbeat tells. */
+	seai_channel_note_active(channel);
 }
 
 static unsigned zeromq_n_peers(struct sea_channel *channel)
