@@ -51,6 +51,7 @@ static void latency_end(struct seai_latency *latency, uint64_t tail, int64_t now
 
 	latency->latency_ns = end_ns > latency->since_ns ? end_ns - latency->since_ns : 1;
 	latency->since_ns = 0;
+	latency->is_fresh = true;
 }
 
 /* Looks at a link that something waits on. A tail that cannot be true counts for nothing. */
@@ -123,7 +124,7 @@ static bool latency_begin(struct seai_link *link, int64_t now_ns)
 {
 	struct seai_latency *latency = &link->latency;
 	uint64_t position = latency_position(link);
-	bool is_used = position != latency->position_before;
+	bool is_used = position != latency->position_before, is_fresh;
 
 	if (!latency->is_begun)
 		latency->latency_ns = SEAI_LATENCY_NONE;
@@ -133,9 +134,12 @@ static bool latency_begin(struct seai_link *link, int64_t now_ns)
 		latency_look(link, now_ns);
 	if (latency->since_ns)
 		return false; /* it goes on waiting: one sample at a time */
+	is_fresh = latency->is_fresh;
+	latency->is_fresh = false;
 	latency_start(link, now_ns);
-	/* A short wait that was measured is not made less true by a queue that is empty; a long one is over. */
-	if (is_used && !latency->since_ns && (latency->latency_ns < 0 || latency->latency_ns > LATENCY_WATCH_LONGER_NS))
+	/* A short wait that was measured is not made less true by a queue that is empty; a long one is over, once it was told. */
+	if (is_used && !is_fresh && !latency->since_ns &&
+	    (latency->latency_ns < 0 || latency->latency_ns > LATENCY_WATCH_LONGER_NS))
 		latency->latency_ns = SEAI_LATENCY_EMPTY;
 	return is_used;
 }

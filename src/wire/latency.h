@@ -16,6 +16,7 @@ struct seai_wire;
 /* Of a link that sends. Service thread. */
 struct seai_latency {
 	bool is_begun;            /* a heartbeat has looked at it: latency_ns is known */
+	bool is_fresh;            /* measured since that */
 	uint64_t position_before; /* of the ring, at the last heartbeat */
 	int64_t latency_ns;       /* last measured, SEAI_LATENCY_EMPTY, SEAI_LATENCY_NONE */
 	int64_t since_ns;         /* what was published before `position` waits since then; 0: nothing does */

@@ -118,6 +118,8 @@ TEST(in_flight, "what is sent and still held by others is counted, with who hold
 	for (uint64_t i = 0; i < N_HELD; i++)
 		CHECK_OK(rig_send(&rig, i, 100000, rig_patience()));
 	test_step_wait(&scene->ready);
+	/* A new state is told at once. */
+	CHECK_OK(sea_session_set_state(rig.session, "SENT"));
 	CHECK_EVENTUALLY(process_of(id).n_out == N_HELD);
 	process = process_of(id);
 	CHECK_EQ(process.out_holder_id, scene->id);
@@ -125,6 +127,7 @@ TEST(in_flight, "what is sent and still held by others is counted, with who hold
 	CHECK_GE(process.out_age_ns, 0);
 	CHECK_EQ(process_of(scene->id).n_out, 0);
 	scene_end(scene, pid);
+	CHECK_OK(sea_session_set_state(rig.session, "RELEASED"));
 	CHECK_EVENTUALLY(process_of(id).n_out == 0);
 	process = process_of(id);
 	CHECK_EQ(process.out_holder_id, 0);
@@ -262,6 +265,7 @@ TEST(missed, "messages that a slow subscriber had no room for are shown at the p
 	CHECK_OK(sea_channel_wait_peers(rig.channel, 1, rig_patience()));
 	for (uint64_t i = 0; i < 10; i++)
 		CHECK_OK(rig_send(&rig, i, 64, rig_patience()));
+	CHECK_OK(sea_session_set_state(rig.session, "SENT"));
 	CHECK_EVENTUALLY(channel_of("pub").n_missed == 6);
 	CHECK_EQ(channel_of("pub").is_zeromq, 0);
 	CHECK_EQ(channel_of("sub").n_missed, 0);
