@@ -313,7 +313,8 @@ static void link_tell(struct sea_monitor_link *receiver, const struct sea_monito
 /* An end that only receives has measured nothing: it gets what the other end has. Of more than two of one id somebody lies. */
 static int snapshot_pair_links(struct sea_monitor_snapshot *snapshot)
 {
-	SEAI_AUTO_FREE struct sea_monitor_link **links = calloc(snapshot->n_links + 1, sizeof(*links));
+	SEAI_AUTO_FREE struct sea_monitor_link **links = calloc(snapshot->n_links + 1,
+	                                                        sizeof(struct sea_monitor_link *));
 
 	if (!links)
 		return -ENOMEM;
