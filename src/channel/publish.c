@@ -156,6 +156,7 @@ int sea_channel_send_each(struct sea_channel *channel, struct sea_message **mess
 		return -ENOTSUP;
 	if (!*message || (*message)->session != channel->session)
 		return -EINVAL;
+	seai_channel_note_active(channel);
 	seai_channel_update(channel);
 	n = publish_plain(channel, *message, &topic, &n_missed);
 	publish_ring(channel);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/fence.h"
+#include "wire/latency.h"
 #include "wire/layout.h"
 #include "wire/wire.h"
 
@@ -32,6 +33,8 @@ const char *seai_pattern_name(uint32_t pattern);
 struct seai_endpoint_counts {
 	uint64_t n_sent, n_received, n_refused, n_doorbells, n_sleeps;
 	uint64_t n_orphans, n_orphans_waiting;
+	uint64_t n_missed;
+	uint64_t n_peers; /* that are not links */
 };
 
 /*
@@ -54,6 +57,10 @@ struct seai_endpoint {
 	uint32_t n_links;           /* open or opening */
 	uint32_t id;                /* never used again within the session */
 	uint64_t peak_out, peak_in; /* fullest that a heartbeat found one of its queues (service thread) */
+	/* What was counted at an earlier heartbeat, when, and what follows from the difference (service thread). */
+	uint64_t n_sent_before, n_received_before;
+	int64_t counted_ns;
+	uint64_t n_sent_per_s, n_received_per_s;
 	/* A link is ready for use. */
 	void (*on_link)(struct seai_endpoint *endpoint, struct seai_link *link);
 	/* A link's state changed. */
@@ -141,6 +148,7 @@ struct seai_link {
 	uint32_t n_undrained;   /* sleeps since it was drained (channel's thread) */
 	struct seai_link *next; /* in the wire's list, or among the finished */
 	uint64_t forget_mark;   /* the peer's head when it said forget */
+	struct seai_latency latency;
 };
 
 /*
