@@ -57,8 +57,12 @@ struct sea_arrow_column {
 	size_t n_children;                 /**< 0 where field->index_bits */
 	const struct sea_arrow_column
 		*dictionary; /**< the values that indices are of; NULL: none has come (all rows are null) */
-	const struct sea_arrow_column *next; /**< in a dictionary: its further values, which came later (a delta) */
-	uint64_t version; /**< of a dictionary: another one for each that the reader or import has seen */
+	/**
+	 * In a dictionary that came in pieces (deltas): the piece before this one; NULL: this is the first. Indices below first_row are of it.
+	 */
+	const struct sea_arrow_column *previous;
+	int64_t first_row; /**< in a dictionary: the index that its first row has; 0 unless there is a piece before it */
+	uint64_t version;  /**< of a dictionary: another one for each that the reader or import has seen */
 };
 
 /**

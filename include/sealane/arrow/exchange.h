@@ -37,7 +37,7 @@ int sea_arrow_export_schema(const struct sea_arrow_schema *schema, struct ArrowS
  * @param ret_array receives it; its consumer calls its release(), and may move its children out first
  * @param release NULL, or told when the array and all that was moved out of it are released: the reader and the memory may go then, not before. Also called,
  *        before the return, if this fails
- * @return 0; -EBADMSG a column is malformed (all are checked: foreign code checks nothing); -ENOTSUP a dictionary in several pieces; -ENOMEM. Since 0.4.
+ * @return 0; -EBADMSG a column is malformed (all are checked: foreign code checks nothing); -ENOTSUP a dictionary in several pieces, or a foreign batch; -ENOMEM. Since 0.4.
  */
 int sea_arrow_export_batch(const struct sea_arrow_batch *batch, struct ArrowArray *ret_array,
                            sea_arrow_release_fn release, void *userdata, struct sea_error *error);
@@ -48,7 +48,7 @@ int sea_arrow_export_batch(const struct sea_arrow_batch *batch, struct ArrowArra
  * @param reader is taken and set to NULL, also on failure
  * @param ret_stream receives it; its consumer calls its release(); the arrays it gives may outlive it
  * @param release NULL, or told when the stream and all of its arrays are released: the memory may go then. Also called, before the return, if this fails
- * @return 0; -ENOMEM. Any thread; the stream is then used by one thread at a time, its arrays by any. Since 0.4.
+ * @return 0; -ENOTSUP it is a foreign one; -ENOMEM. Any thread; the stream is then used by one thread at a time, its arrays by any. Since 0.4.
  */
 int sea_arrow_export_stream(struct sea_arrow_reader **reader, struct ArrowArrayStream *ret_stream,
                             sea_arrow_release_fn release, void *userdata, struct sea_error *error);

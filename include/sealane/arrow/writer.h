@@ -36,9 +36,8 @@ struct sea_arrow_slot {
 	int64_t n_rows; /**< in: rows; the children of a struct and of a sparse union have as many as it, of a fixed-size list n_rows * size */
 	int has_validity;      /**< in: whether there is to be a bitmap; else no row is null */
 	uint64_t n_data_bytes; /**< in: of text and binary: the bytes of all values; else not looked at */
-	int64_t n_nulls;       /**< at the commit: how many rows are null; -1: count them */
 	/**
-	 * out: bitmap, one bit per row, least significant first, 1: not null; the bytes are 0xff at first, those behind n_rows 0. NULL where
+	 * out: bitmap, one bit per row, least significant first, 1: not null; all 1 at first. The commit counts the nulls. NULL where
 	 * has_validity is 0.
 	 */
 	uint8_t *validity;
@@ -133,7 +132,7 @@ int sea_arrow_writer_reserve_dictionary(struct sea_arrow_writer *writer, int64_t
 
 /**
  * Makes what is reserved part of the stream.
- * @return 0; -EPROTO nothing is reserved; -EINVAL a slot has grown, or n_nulls is wrong, or there are nulls without a bitmap: it is still reserved; what
+ * @return 0; -EPROTO nothing is reserved; -EINVAL a slot has grown, or the last offset of a column lies behind its data: it is still reserved; what
  *         the sink says. Since 0.4.
  */
 int sea_arrow_writer_commit(struct sea_arrow_writer *writer, struct sea_error *error);
