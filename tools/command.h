@@ -21,6 +21,8 @@
  *   sealane replay FILE --info | --verify [--json]
  *   sealane tap    --from ADDRESS --to ADDRESS --side ADDRESS [--percent P] [--side-max N] [--side-pattern push|pair|pub] [--count N]
  *                  [--session NAME] [--json] [--quiet]
+ *   sealane cat    FILE|-|CHANNEL... [--head N] [--schema] [--json] [--count N] [--pattern pull|pair|sub] [--subscribe PREFIX]...
+ *                  [--session NAME] [--quiet]
  *   sealane run    TOPOLOGY.json [--exec|--count|--restart|--cpus ID=VALUE]... [--session NAME] [--runtime-dir DIR]
  *                  [--stop-timeout S] [--timeout S] [--keep-going] [--strict] [--dry-run | --dot] [--json] [--quiet]
  *                  [-- OPTIONS OF ALL DEVICES]
@@ -57,6 +59,7 @@ int keep_main(int argc, char **argv);
 int record_main(int argc, char **argv);
 int replay_main(int argc, char **argv);
 int tap_main(int argc, char **argv);
+int cat_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 
 /* Whether `sealane NAME` is a command. */

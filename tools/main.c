@@ -33,6 +33,9 @@ static const struct command commands[] = {
 	{ "record", "write the traffic of a channel to a file", record_main },
 	{ "replay", "send a recording again, with its timing", replay_main },
 	{ "tap", "forward a channel, and show a share of it on another", tap_main },
+#ifdef SEALANE_COMMAND_ARROW
+	{ "cat", "print Arrow tables: of files, and of messages of a channel", cat_main },
+#endif
 #ifdef SEALANE_COMMAND_DEVICES
 	{ "run", "start a whole topology of devices, watch it, stop it", run_main },
 	{ "sampler", "device: send messages of one size", sampler_main },

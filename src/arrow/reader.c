@@ -311,6 +311,7 @@ int sea_arrow_batch_new(struct sea_arrow_batch **ret_batch, const struct sea_arr
 		return -ENOMEM;
 	}
 	batch->batch.n_columns = reader->schema.n_fields;
+	batch->batch.is_foreign = reader->is_foreign;
 	batch->reader = reader;
 	batch->tree = &reader->tree;
 	*ret_batch = &batch->batch;
