@@ -114,7 +114,7 @@ TEST(cut_off, "a stream that is cut off anywhere is an error that says where, or
 
 TEST(flipped, "a stream with any byte changed is read or refused, and nothing outside of it is touched")
 {
-	static const uint8_t values[] = { 0, 1, 0x7f, 0x80, 0xff };
+	static const uint8_t values[] = { 0, 0x81, 0xff };
 	uint64_t n_bytes;
 	uint8_t *memory = table_write(&n_bytes);
 	unsigned n_refused = 0;
