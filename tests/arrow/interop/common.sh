@@ -19,11 +19,13 @@ need_node() {
 	[ -x "$SEALANE_COMMAND" ] || skip "the sealane command was not built"
 }
 
-# table.arrow and plain.arrow in $tmp, by our writer.
+# table.arrow, plain.arrow and more.arrow in $tmp, by our writer.
 write_ours() {
-	[ -x "$SEALANE_BUILD_DIR/tests/arrow/test-stream-file" ] || skip "test-stream-file was not built"
-	SEALANE_ARROW_OUT=$tmp "$SEALANE_BUILD_DIR/tests/arrow/test-stream-file" >"$tmp/log" || {
-		cat "$tmp/log"
-		exit 1
-	}
+	for test in test-stream-file test-more-types; do
+		[ -x "$SEALANE_BUILD_DIR/tests/arrow/$test" ] || skip "$test was not built"
+		SEALANE_ARROW_OUT=$tmp "$SEALANE_BUILD_DIR/tests/arrow/$test" >"$tmp/log" || {
+			cat "$tmp/log"
+			exit 1
+		}
+	done
 }
