@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# For tests/arrow/run-interop-*: where the other programs are, or a skip that says what is missing.
+# For tests/arrow/run-interop-*: where the other programs are, or a skip that says what is missing. $tmp is a folder of the script's.
 skip() {
 	echo "skipped: $1"
 	exit 77
@@ -7,8 +7,6 @@ skip() {
 
 SEALANE_INTEROP_DIR=${SEALANE_INTEROP_DIR:-$SEALANE_BUILD_DIR/interop}
 export SEALANE_INTEROP_DIR
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/sealane-interop-XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
 
 need_node() {
 	command -v node >/dev/null || skip "node is missing"
