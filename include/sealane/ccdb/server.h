@@ -91,7 +91,7 @@ uint16_t sea_ccdb_server_port(const struct sea_ccdb_server *server);
 const char *sea_ccdb_server_url(const struct sea_ccdb_server *server);
 
 /** What it has done so far. Any thread. Since 0.4. */
-void sea_ccdb_server_stats(const struct sea_ccdb_server *server, struct sea_ccdb_server_stats *ret_stats);
+void sea_ccdb_server_get_stats(const struct sea_ccdb_server *server, struct sea_ccdb_server_stats *ret_stats);
 
 /**
  * Reads one fault as the command line has it and adds it: delay=MS, 5xx=PERCENT, cut=PERCENT, wrong-length=PERCENT, dead-replica-first, alien-first,
