@@ -26,6 +26,7 @@
  *                  [-- OPTIONS OF ALL DEVICES]
  *   sealane control [--session NAME] [--runtime-dir DIR] [--json] [DEVICE [state | transition NAME | wait STATE [TIMEOUT_MS] |
  *                  get KEY | set KEY VALUE | list [PREFIX] | watch]]
+ *   sealane ccdb   serve | put | get | ls | set | rm | truncate | import | gc, each with its own --help
  *   sealane help [NAME], sealane --help, sealane --version
  *
  * Common to all: --help; sizes are a number with an optional K, M, G, T (powers of 1024,
@@ -62,6 +63,7 @@ int run_main(int argc, char **argv);
 /* Whether `sealane NAME` is a command. */
 bool command_exists(const char *name);
 int control_main(int argc, char **argv);
+int ccdb_main(int argc, char **argv);
 int sampler_main(int argc, char **argv);
 int sink_main(int argc, char **argv);
 int proxy_main(int argc, char **argv);

@@ -43,6 +43,9 @@ static const struct command commands[] = {
 	{ "multiplier", "device: one input to all outputs", multiplier_main },
 	{ "control", "ask and drive running devices", control_main },
 #endif
+#ifdef SEALANE_COMMAND_CCDB
+	{ "ccdb", "calibration objects: a server, and what is needed to use any", ccdb_main },
+#endif
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
