@@ -169,8 +169,12 @@ static int server_start_threads(struct sea_ccdb_server *server, const struct sea
 		  options->n_threads ? options->n_threads : N_THREADS, NULL },
 		{ MHD_OPTION_END, 0, NULL },
 	};
-	const unsigned flags = sleeps ? MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL
-	                              : MHD_USE_EPOLL_INTERNAL_THREAD;
+	/*
+	 * Poll and not epoll: MHD uses epoll edge-triggered and stops reading at the first short read, so that it never hears of a client whose
+	 * last bytes and end came together; its upload would stay until the patience is over.
+	 */
+	const unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
+	                       (sleeps ? MHD_USE_THREAD_PER_CONNECTION : 0);
 
 	server->daemon = MHD_start_daemon(
 		flags | MHD_USE_ERROR_LOG, 0, NULL, NULL, seai_request_handle, server, MHD_OPTION_EXTERNAL_LOGGER,
