@@ -33,7 +33,7 @@ TEST(parts, "an upload has exactly one part, or is 400 with the reason")
 	} cases[] = {
 		{ FORM, "--b\r\n" PART "x\r\n--b--\r\n", 201 },
 		{ FORM, "--b\r\n" PART "\r\n--b--", 201 },
-		{ FORM, "preamble\r\n--b\r\n" PART "x\r\n--b-x\r\n-\r\n--b--\r\nepilogue", 201 },
+		{ FORM, "preamble\r\n--b\r\n" PART "x\r\n-\r\n--\r\n--a\r\n--b--\r\nepilogue", 201 },
 		{ "Multipart/Form-Data; charset=x; boundary=\"b\"", "--b  \r\n" PART "x\r\n--b--\r\n", 201 },
 		{ FORM, "", 400 },
 		{ FORM, "--b--\r\n", 400 },
@@ -52,9 +52,6 @@ TEST(parts, "an upload has exactly one part, or is 400 with the reason")
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		AUTO_REPLY reply = post(&serving, "/A/1/2", cases[i].type, cases[i].body);
 
-		/* The delimiter of the third is not the boundary and more: such a content is cut there by everybody. */
-		if (i == 2)
-			continue;
 		if (reply.status != cases[i].status ||
 		    (reply.status == 400 && strchr(reply.body, '\n') != reply.body + reply.n_body - 1))
 			FAIL("case %zu: %d %s", i, reply.status, reply.body);
@@ -227,9 +224,7 @@ TEST(interrupted, "an upload whose client goes away in the middle leaves nothing
 		serving_send(fd, command, (size_t)i * 50);
 		close(fd);
 	}
-	do
-		sea_ccdb_server_get_stats(serving.server, &stats);
-	while (stats.n_status[0] < 10 || stats.n_connections > 0);
+	CHECK_EVENTUALLY((sea_ccdb_server_get_stats(serving.server, &stats), stats.n_status[0] == 10));
 	CHECK_OK(sea_ccdb_store_total(serving.store, &total));
 	CHECK_EQ(total.n_objects, 0);
 	snprintf(command, sizeof(command), "test -z \"$(ls '%s/tmp')\"", serving_directory());

@@ -471,9 +471,7 @@ TEST(monitor, "counters are told as text and as JSON")
 
 	serving_put(serving.store, "A", 0, 10, "12345");
 	/* A request counts when it is over, which the client may know first. */
-	do
-		sea_ccdb_server_get_stats(serving.server, &stats);
-	while (stats.n_status[4] == 0);
+	CHECK_EVENTUALLY((sea_ccdb_server_get_stats(serving.server, &stats), stats.n_status[4] == 1));
 	{
 		AUTO_REPLY text = serving_ask(&serving, "GET", "/monitor", NULL);
 		AUTO_REPLY json = serving_ask(&serving, "GET", "/monitor/state.json", NULL);
