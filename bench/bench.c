@@ -51,6 +51,9 @@ static const struct {
 	{ "zeromq", "over libzmq, against bare libzmq, ipc and tcp", bench_zeromq },
 	{ "device", "a sampler and a sink as devices, against the bare channel", bench_device },
 	{ "topology", "20 devices from the start to RUNNING", bench_topology },
+#ifdef SEALANE_COMMAND_CCDB
+	{ "ccdb", "the CCDB server: queries at 2000 a second, a download of 64 MiB", bench_ccdb },
+#endif
 };
 #define N_BENCHES (sizeof benches / sizeof *benches)
 

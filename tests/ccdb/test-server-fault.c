@@ -134,6 +134,7 @@ TEST(replace, "an object that is replaced before its download is 404, and who as
 
 TEST(slow, "slow and delay take their time, and do not hold up the end of the server")
 {
+	static const char request[] = "GET /A/5 HTTP/1.1\r\nHost: h\r\n\r\n";
 	struct serving serving = start_with("slow=10000");
 	char url[128], data[5001];
 	int64_t start_ns;
@@ -154,7 +155,7 @@ TEST(slow, "slow and delay take their time, and do not hold up the end of the se
 	serving_stop(&serving);
 	serving = start_with("delay=3600000");
 	fd = serving_connect(sea_ccdb_server_port(serving.server));
-	CHECK(serving_send(fd, "GET /A/5 HTTP/1.1\r\nHost: h\r\n\r\n", 32));
+	CHECK(serving_send(fd, request, sizeof(request) - 1));
 	test_sleep_ms(20);
 	serving_stop(&serving);
 	close(fd);
