@@ -26,7 +26,8 @@
 #define TIMEOUT_MS 60000
 #define CONNECT_TIMEOUT_MS 5000
 #define N_BYTES_MAX (UINT64_C(1) << 30)
-#define HEADERS_N_MAX 256
+/* Of all hops together, metadata included. */
+#define HEADERS_N_MAX 1024
 #define HEADERS_N_BYTES_MAX ((size_t)256 * 1024)
 /* What of a refusal's body is told. */
 #define REASON_N_MAX 300
