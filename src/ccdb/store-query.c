@@ -190,7 +190,7 @@ int sea_ccdb_store_match(struct sea_ccdb_store *store, const struct sea_ccdb_sto
 	if (r == 0)
 		r = seai_store_match(use.index, query, &entry);
 	if (r == 0)
-		r = match_until(use.index, query, entry);
+		r = entry ? match_until(use.index, query, entry) : -EBADMSG;
 	if (r == 0)
 		r = seai_index_commit(use.index);
 	if (r == 0)
