@@ -255,7 +255,7 @@ TEST(edit, "what came over the network may be changed, and be a part of another 
 			   *pull = zeromq(b, SEA_PULL, ipc_address("edit"), false);
 	struct sea_frame_options options = { .n_bytes_max = { 100000 } };
 	struct sea_frame *frame;
-	struct sea_message *message, *whole;
+	struct sea_message *message, *whole, *other;
 	struct sea_part part;
 
 	peers_send(push, peers_message(a, 3000, 1));
@@ -272,11 +272,13 @@ TEST(edit, "what came over the network may be changed, and be a part of another 
 	CHECK_EQ(((const uint8_t *)part.data)[0], 77);
 	peers_send(push, three(a, 3));
 	message = peers_receive(pull);
-	CHECK(sea_message_ref(message) == message);
+	other = sea_message_ref(message);
+	CHECK(other == message);
 	/* Not the only reference: a copy. */
 	CHECK_EQ(sea_message_make_mutable(&message, sea_session_heap(b), 0), 1);
 	check_three(message, 3);
 	sea_message_unref(message);
+	sea_message_unref(other);
 	sea_message_unref(whole);
 	sea_channel_close(push);
 	sea_channel_close(pull);
