@@ -95,9 +95,9 @@ static int update_entry(struct seai_index *index, const struct sea_ccdb_entry *e
 	return r < 0 ? r : 1;
 }
 
-int sea_ccdb_store_update(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query, int64_t valid_until_ms,
-                          const struct sea_ccdb_pair *metadata, size_t n_metadata, struct sea_ccdb_entry **ret_entry,
-                          struct sea_error *error)
+int sea_ccdb_store_update(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query,
+                          int64_t valid_until_ms, const struct sea_ccdb_pair *metadata, size_t n_metadata,
+                          struct sea_ccdb_entry **ret_entry, struct sea_error *error)
 {
 	SEAI_CLEANUP(entry_cleanup) struct sea_ccdb_entry *entry = NULL;
 	SEAI_STORE_USE(use, store);
