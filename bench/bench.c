@@ -46,6 +46,9 @@ static const struct {
 	{ "region", "messages over user-managed memory, and the release callback", bench_region },
 	{ "fragmentation", "64 MiB asked for among blocks of all sizes that come and go", bench_fragmentation },
 	{ "attach", "joining a session whose peer has 64 GiB", bench_attach },
+#ifdef SEALANE_COMMAND_CCDB
+	{ "table", "tables of calibration objects: built, sent, every cell resolved", bench_table },
+#endif
 };
 #define N_BENCHES (sizeof benches / sizeof *benches)
 

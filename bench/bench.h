@@ -322,6 +322,9 @@ int bench_resolve(void);
 int bench_region(void);
 int bench_fragmentation(void);
 int bench_attach(void);
+#ifdef SEALANE_COMMAND_CCDB
+int bench_table(void);
+#endif
 
 /** Entry of the sub-command. */
 int bench_main(int argc, char **argv);

@@ -251,38 +251,45 @@ static uint64_t pattern_of(uint32_t index, enum seai_cells_kind kind)
 	return index * UINT64_C(0x0000000100000001);
 }
 
+/* Of runs: those that follow may be of the same object. */
+static size_t runs_run_end(const struct seai_cells *cells, size_t row, size_t n_rows,
+                           const struct sea_table_object *object)
+{
+	struct cells_run run;
+
+	if (!run_find(cells, (int64_t)row, &run))
+		return row + 1;
+	while (run.end < (int64_t)n_rows && run.run + 1 < cells->n_runs &&
+	       index_load(cells->data, cells->value_kind, run.run + 1) == object->row) {
+		const int64_t end = cells->run_ends[++run.run];
+
+		/* Malformed: the next look-up says so. */
+		if (end <= run.end)
+			break;
+		run.end = end;
+	}
+	return run.end < (int64_t)n_rows ? (size_t)run.end : n_rows;
+}
+
 /* The first row behind `row` that is not of this object, at most n_rows. */
 static size_t cells_run_end(const struct sea_table *table, const struct seai_cells *cells, size_t row, size_t n_rows,
                             const struct sea_table_object *object)
 {
-	const size_t n_bytes = (size_t)cells->kind;
-	struct cells_run run;
+	const uint8_t *next = (const uint8_t *)cells->data;
+	const size_t n_left = n_rows - ++row;
+	const uint64_t pattern = pattern_of(object->row, cells->kind);
 
-	if (cells->kind == SEAI_CELLS_RUNS) {
-		if (!run_find(cells, (int64_t)row, &run))
-			return row + 1;
-		while (run.end < (int64_t)n_rows && run.run + 1 < cells->n_runs &&
-		       index_load(cells->data, cells->value_kind, run.run + 1) == object->row) {
-			const int64_t end = cells->run_ends[++run.run];
-
-			/* Malformed: the next look-up says so. */
-			if (end <= run.end)
-				break;
-			run.end = end;
-		}
-		return run.end < (int64_t)n_rows ? (size_t)run.end : n_rows;
-	}
-	if (cells->kind == SEAI_CELLS_METAS) {
-		do {
+	/* What is less than a whole index at the end of the bytes that are equal differs as a whole. */
+	switch (cells->kind) {
+	case SEAI_CELLS_8: return row + bytes_equal(next + row, n_left, pattern);
+	case SEAI_CELLS_16: return row + bytes_equal(next + 2 * row, 2 * n_left, pattern) / 2;
+	case SEAI_CELLS_32: return row + bytes_equal(next + 4 * row, 4 * n_left, pattern) / 4;
+	case SEAI_CELLS_RUNS: return runs_run_end(cells, row - 1, n_rows, object);
+	default:
+		while (row < n_rows && meta_find(table, cells, row, object->index) == object->row)
 			row++;
-		} while (row < n_rows && meta_find(table, cells, row, object->index) == object->row);
 		return row;
 	}
-	/* What is less than a whole index at the end differs as a whole. */
-	return row + 1 +
-	       bytes_equal((const uint8_t *)cells->data + (row + 1) * n_bytes, (n_rows - row - 1) * n_bytes,
-	                   pattern_of(object->row, cells->kind)) /
-	               n_bytes;
 }
 
 int sea_table_run_next(const struct sea_table *table, size_t column, struct sea_table_run *run)
