@@ -52,9 +52,8 @@ static void make(struct made *made, enum sea_table_encoding encoding)
 	FUZZ_CHECK(sea_table_writer_new(&writer, &plan, NULL) == 0);
 	made->n_index = sea_table_writer_index_n_bytes(writer);
 	made->n_objects = sea_table_writer_objects_n_bytes(writer);
-	made->index = aligned_alloc(64, made->n_index);
-	made->objects = aligned_alloc(64, made->n_objects);
-	FUZZ_CHECK(made->index && made->objects);
+	FUZZ_CHECK(posix_memalign((void **)&made->index, 64, made->n_index) == 0);
+	FUZZ_CHECK(posix_memalign((void **)&made->objects, 64, made->n_objects) == 0);
 	FUZZ_CHECK(sea_table_writer_write_index(writer, made->index, made->n_index, NULL) == 0);
 	FUZZ_CHECK(sea_table_writer_write_objects(writer, made->objects, made->n_objects, NULL) == 0);
 	sea_table_writer_free(writer);
