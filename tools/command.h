@@ -21,11 +21,14 @@
  *   sealane replay FILE --info | --verify [--json]
  *   sealane tap    --from ADDRESS --to ADDRESS --side ADDRESS [--percent P] [--side-max N] [--side-pattern push|pair|pub] [--count N]
  *                  [--session NAME] [--json] [--quiet]
+ *   sealane cat    FILE|-|CHANNEL... [--head N] [--schema] [--json] [--count N] [--pattern pull|pair|sub] [--subscribe PREFIX]...
+ *                  [--session NAME] [--quiet]
  *   sealane run    TOPOLOGY.json [--exec|--count|--restart|--cpus ID=VALUE]... [--session NAME] [--runtime-dir DIR]
  *                  [--stop-timeout S] [--timeout S] [--keep-going] [--strict] [--dry-run | --dot] [--json] [--quiet]
  *                  [-- OPTIONS OF ALL DEVICES]
  *   sealane control [--session NAME] [--runtime-dir DIR] [--json] [DEVICE [state | transition NAME | wait STATE [TIMEOUT_MS] |
  *                  get KEY | set KEY VALUE | list [PREFIX] | watch]]
+ *   sealane ccdb   serve | put | get | ls | set | rm | truncate | import | gc, each with its own --help
  *   sealane help [NAME], sealane --help, sealane --version
  *
  * Common to all: --help; sizes are a number with an optional K, M, G, T (powers of 1024,
@@ -57,11 +60,13 @@ int keep_main(int argc, char **argv);
 int record_main(int argc, char **argv);
 int replay_main(int argc, char **argv);
 int tap_main(int argc, char **argv);
+int cat_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 
 /* Whether `sealane NAME` is a command. */
 bool command_exists(const char *name);
 int control_main(int argc, char **argv);
+int ccdb_main(int argc, char **argv);
 int sampler_main(int argc, char **argv);
 int sink_main(int argc, char **argv);
 int proxy_main(int argc, char **argv);

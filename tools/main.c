@@ -33,6 +33,9 @@ static const struct command commands[] = {
 	{ "record", "write the traffic of a channel to a file", record_main },
 	{ "replay", "send a recording again, with its timing", replay_main },
 	{ "tap", "forward a channel, and show a share of it on another", tap_main },
+#ifdef SEALANE_COMMAND_ARROW
+	{ "cat", "print Arrow tables: of files, and of messages of a channel", cat_main },
+#endif
 #ifdef SEALANE_COMMAND_DEVICES
 	{ "run", "start a whole topology of devices, watch it, stop it", run_main },
 	{ "sampler", "device: send messages of one size", sampler_main },
@@ -42,6 +45,9 @@ static const struct command commands[] = {
 	{ "splitter", "device: one input to several outputs in turn", splitter_main },
 	{ "multiplier", "device: one input to all outputs", multiplier_main },
 	{ "control", "ask and drive running devices", control_main },
+#endif
+#ifdef SEALANE_COMMAND_CCDB
+	{ "ccdb", "calibration objects: a server, and what is needed to use any", ccdb_main },
 #endif
 };
 

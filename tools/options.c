@@ -67,7 +67,8 @@ static void options_help(const struct options *options)
 		printf("\nFairMQ's options for shared memory are taken as well, from --shm-segment-size to --session-quota.\n");
 	if (page->epilogue)
 		printf("\n%s", page->epilogue);
-	printf("\nMore in the manual: man sealane-%s\n", page->command);
+	/* `ccdb serve` stands in the page of `ccdb`. */
+	printf("\nMore in the manual: man sealane-%.*s\n", (int)strcspn(page->command, " "), page->command);
 }
 
 int options_wrong(struct options *options, const char *format, ...)

@@ -76,8 +76,13 @@ struct sea_session_options {
 	uint64_t session_quota_n_bytes;
 	/** SEA_SESSION_ bits. $SEALANE_TRUST_FILES=1 is SEA_SESSION_TRUST_FILES. Since 0.2. */
 	uint64_t flags;
+	/**
+	 * Threads of libzmq for the process's channels over it, 1 to 64; the first such channel of a process decides. 0: $SEALANE_ZEROMQ_IO_THREADS,
+	 * else 1. Since 0.3.
+	 */
+	uint64_t n_zeromq_io_threads;
 	/** Must be 0. */
-	uint64_t reserved[6];
+	uint64_t reserved[5];
 };
 
 /** Counters of a session since it was opened. */

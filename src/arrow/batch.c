@@ -113,7 +113,7 @@ static int lengths_read(struct batch_walk *walk, int64_t n_rows)
 
 static int validity_read(struct batch_walk *walk, struct sea_arrow_column *column)
 {
-	struct sea_arrow_buffer buffer;
+	struct sea_arrow_buffer buffer = { NULL, 0 };
 	int r = buffer_next(walk, &buffer);
 
 	column->validity = NULL;
@@ -129,7 +129,7 @@ static int validity_read(struct batch_walk *walk, struct sea_arrow_column *colum
 /* Offsets, which are as many as rows, or one more. */
 static int offsets_read(struct batch_walk *walk, const struct seai_node *node, struct sea_arrow_column *column)
 {
-	struct sea_arrow_buffer buffer;
+	struct sea_arrow_buffer buffer = { NULL, 0 };
 	uint64_t n_items = (uint64_t)column->n_rows + node->has_last_offset;
 	int r = buffer_next(walk, &buffer);
 
@@ -144,7 +144,7 @@ static int offsets_read(struct batch_walk *walk, const struct seai_node *node, s
 
 static int data_read(struct batch_walk *walk, const struct seai_node *node, struct sea_arrow_column *column)
 {
-	struct sea_arrow_buffer buffer;
+	struct sea_arrow_buffer buffer = { NULL, 0 };
 	uint64_t n_bytes;
 	int r = buffer_next(walk, &buffer);
 
@@ -181,7 +181,7 @@ static int variadic_read(struct batch_walk *walk, struct sea_arrow_column *colum
 
 static int sizes_read(struct batch_walk *walk, const struct seai_node *node, struct sea_arrow_column *column)
 {
-	struct sea_arrow_buffer buffer;
+	struct sea_arrow_buffer buffer = { NULL, 0 };
 	int r = buffer_next(walk, &buffer);
 
 	if (r < 0)

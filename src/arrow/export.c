@@ -246,7 +246,7 @@ int sea_arrow_export_batch(const struct sea_arrow_batch *batch, struct ArrowArra
 	if (!base)
 		return sea_error_set(error, -ENOMEM, "", "no memory");
 	/* Its memory goes with the batch, whatever our consumer does. */
-	if (((const struct seai_batch *)batch)->array.release)
+	if (batch->is_foreign)
 		r = sea_error_set(error, -ENOTSUP, "", "the batch is foreign: it is exported where it comes from");
 	else
 		r = batch_export(batch, base, ret_array, error);

@@ -22,6 +22,7 @@
 #define FILE_HEAD_N_BYTES 8
 /* At the end of a file: the size of the footer, and the magic. */
 #define FILE_TAIL_N_BYTES 10
+#define FOOTER_SCHEMA 1
 
 static int reader_wrong(const struct sea_arrow_reader *reader, int code, const char *text, struct sea_error *error)
 {
@@ -238,6 +239,22 @@ static int file_bound(struct sea_arrow_reader *reader, struct sea_error *error)
 	if (n_footer > reader->n_bytes - FILE_HEAD_N_BYTES - FILE_TAIL_N_BYTES)
 		return reader_wrong(reader, -EBADMSG, "the footer of the file is larger than the file", error);
 	reader->n_bytes -= FILE_TAIL_N_BYTES + n_footer;
+	reader->n_footer = n_footer;
+	reader->at = FILE_HEAD_N_BYTES;
+	return 0;
+}
+
+/* Some writers of files leave the schema to the footer. Its first message is then the first to read again. */
+static int footer_read(struct sea_arrow_reader *reader, struct seai_flat_table *ret_schema, struct sea_error *error)
+{
+	struct seai_flat_table footer;
+	int r = seai_flat_root(reader->memory + reader->n_bytes, reader->n_footer, &footer);
+
+	if (r == 1)
+		r = seai_flat_sub(&footer, FOOTER_SCHEMA, ret_schema);
+	if (r != 1)
+		return reader_wrong(reader, -EBADMSG, "neither the beginning nor the footer of the file has a schema",
+		                    error);
 	reader->at = FILE_HEAD_N_BYTES;
 	return 0;
 }
@@ -251,18 +268,25 @@ static int schema_read(struct sea_arrow_reader *reader, struct sea_error *error)
 	char key[sizeof(own.key) + 16];
 	int r = message_read(reader, &message, &type, &header, error);
 
-	if (r == 0)
+	if (reader->n_footer && (r == 0 || (r == 1 && type != HEADER_SCHEMA))) {
+		reader->is_ended = r == 0;
+		r = footer_read(reader, &header, error);
+		if (r < 0)
+			return r;
+	} else if (r == 0) {
 		return reader_wrong(reader, -EBADMSG, "the stream is empty", error);
-	if (r < 0)
+	} else if (r < 0) {
 		return r;
-	if (type != HEADER_SCHEMA)
+	} else if (type != HEADER_SCHEMA) {
 		return reader_wrong(reader, -EBADMSG, "the stream does not begin with a schema", error);
+	} else {
+		reader->n_messages++;
+	}
 	r = seai_schema_read(&reader->arena, &header, &reader->schema, &own);
 	if (r < 0) {
 		snprintf(key, sizeof(key), "message 0%s%s", own.key[0] ? ", " : "", own.key);
 		return sea_error_set(error, r, key, "%s", own.text);
 	}
-	reader->n_messages++;
 	r = seai_reader_prepare(reader);
 	return r < 0 ? reader_wrong(reader, r, "no memory", error) : 0;
 }
@@ -311,6 +335,7 @@ int sea_arrow_batch_new(struct sea_arrow_batch **ret_batch, const struct sea_arr
 		return -ENOMEM;
 	}
 	batch->batch.n_columns = reader->schema.n_fields;
+	batch->batch.is_foreign = reader->is_foreign;
 	batch->reader = reader;
 	batch->tree = &reader->tree;
 	*ret_batch = &batch->batch;

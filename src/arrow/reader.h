@@ -37,6 +37,7 @@ struct sea_arrow_reader {
 	uint64_t n_bytes; /* of the stream at most; without the footer of a file */
 	uint64_t at;      /* of the next message */
 	uint64_t n_messages;
+	uint32_t n_footer; /* of a file: it stands at n_bytes; 0 of a stream */
 	bool is_ended;
 	int failed; /* what the last call of next has failed with; it fails so for ever */
 	struct sea_error failure;

@@ -62,7 +62,7 @@ static int context_n_threads(void)
 	return n < 1 ? 1 : n > 64 ? 64 : (int)n;
 }
 
-void *seai_zeromq_context_ref(void)
+void *seai_zeromq_context_ref(unsigned n_io_threads)
 {
 	void *found;
 
@@ -76,7 +76,8 @@ void *seai_zeromq_context_ref(void)
 	if (!context) {
 		context = library.ctx_new();
 		if (context) {
-			library.ctx_set(context, ZMQ_IO_THREADS, context_n_threads());
+			library.ctx_set(context, ZMQ_IO_THREADS,
+			                n_io_threads ? (int)n_io_threads : context_n_threads());
 			library.ctx_set(context, ZMQ_MAX_SOCKETS, 65536);
 		}
 	}

@@ -37,7 +37,7 @@ struct seai_zeromq_library {
 const struct seai_zeromq_library *seai_zeromq_library(void);
 
 /* The process's context, with one user more. NULL: no descriptor or memory. */
-void *seai_zeromq_context_ref(void);
+void *seai_zeromq_context_ref(unsigned n_io_threads);
 /* One user less; with the last it ends, which waits for what lingers. */
 void seai_zeromq_context_unref(void);
 

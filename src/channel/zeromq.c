@@ -748,7 +748,7 @@ int seai_zeromq_open(struct sea_channel *channel, const struct sea_channel_optio
 		return -ENOTSUP;
 	context = channel->session->zeromq_context;
 	if (!context) {
-		context = seai_zeromq_context_ref();
+		context = seai_zeromq_context_ref(channel->session->n_zeromq_io_threads);
 		if (!context)
 			return -EMFILE;
 		channel->session->zeromq_context = context;

@@ -15,7 +15,7 @@
 #define DATA_TURN 32
 #define DATA_N_EVENTS 64
 
-/* A sub-channel and who is given what it brings. */
+/* A sub-channel, or a descriptor (channel is NULL), and who is given what it brings. */
 struct data_source {
 	struct seai_device_channel *channel;
 	const struct seai_handler *handler;
@@ -28,7 +28,7 @@ int sea_device_on_data(struct sea_device *device, const char *name, sea_on_data_
 	if (!name || !call || !sea_channel_name_is_legal(name))
 		return -EINVAL;
 	for (handler = device->handlers; handler; handler = handler->next)
-		if (strcmp(handler->name, name) == 0)
+		if (handler->name && strcmp(handler->name, name) == 0)
 			return -EEXIST;
 	handler = calloc(1, sizeof(*handler));
 	if (!handler)
@@ -39,6 +39,26 @@ int sea_device_on_data(struct sea_device *device, const char *name, sea_on_data_
 		return -ENOMEM;
 	}
 	handler->call = call;
+	handler->userdata = userdata;
+	handler->next = device->handlers;
+	device->handlers = handler;
+	return 0;
+}
+
+int sea_device_on_fd(struct sea_device *device, int fd, sea_on_fd_fn call, void *userdata)
+{
+	struct seai_handler *handler;
+
+	if (fd < 0 || !call)
+		return -EINVAL;
+	for (handler = device->handlers; handler; handler = handler->next)
+		if (!handler->name && handler->fd == fd)
+			return -EEXIST;
+	handler = calloc(1, sizeof(*handler));
+	if (!handler)
+		return -ENOMEM;
+	handler->fd = fd;
+	handler->call_fd = call;
 	handler->userdata = userdata;
 	handler->next = device->handlers;
 	device->handlers = handler;
@@ -81,6 +101,8 @@ static int data_take_turn(struct sea_device *device, const struct data_source *s
 {
 	int r = 1;
 
+	if (!source->channel)
+		return source->handler->call_fd(device, source->handler->fd, source->handler->userdata);
 	for (unsigned i = 0; i < DATA_TURN && r > 0 && !sea_machine_is_pending(device->machine); i++)
 		r = data_take(source, 0);
 	return r < 0 && data_is_pause(r) ? 1 : r;
@@ -117,7 +139,9 @@ static int data_run_many(struct sea_device *device, struct data_source *sources,
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n_sources && r == 0; i++)
-		r = sea_poller_set_channel(poller, sources[i].channel->channel, SEA_POLL_IN, &sources[i]);
+		r = sources[i].channel
+		            ? sea_poller_set_channel(poller, sources[i].channel->channel, SEA_POLL_IN, &sources[i])
+		            : sea_poller_set_fd(poller, sources[i].handler->fd, SEA_POLL_IN, &sources[i]);
 	if (r == 0) {
 		data_set_poller(device, poller);
 		r = data_poll(device);
@@ -130,17 +154,25 @@ static int data_run_many(struct sea_device *device, struct data_source *sources,
 int seai_device_run_data(struct sea_device *device)
 {
 	struct data_source *sources;
-	size_t n = 0;
+	size_t n = device->n_channels;
 	int r = 0;
 
 	if (!device->handlers)
 		return 0;
-	sources = calloc(device->n_channels ? device->n_channels : 1, sizeof(*sources));
+	for (const struct seai_handler *handler = device->handlers; handler; handler = handler->next)
+		n++;
+	sources = calloc(n, sizeof(*sources));
 	if (!sources)
 		return -ENOMEM;
+	n = 0;
 	for (const struct seai_handler *handler = device->handlers; handler; handler = handler->next) {
-		struct seai_device_channel *channel = seai_device_find(device, handler->name, 0);
+		struct seai_device_channel *channel;
 
+		if (!handler->name) {
+			sources[n++] = (struct data_source){ NULL, handler };
+			continue;
+		}
+		channel = seai_device_find(device, handler->name, 0);
 		if (!channel) {
 			sea_log(SEA_SEVERITY_ERROR,
 			        "%s: data of this channel is to be handled, and it is not configured", handler->name);
@@ -150,7 +182,8 @@ int seai_device_run_data(struct sea_device *device)
 			sources[n++] = (struct data_source){ channel, handler };
 	}
 	if (r == 0 && n)
-		r = n == 1 ? data_run_one(device, &sources[0]) : data_run_many(device, sources, n);
+		r = n == 1 && sources[0].channel ? data_run_one(device, &sources[0])
+		                                 : data_run_many(device, sources, n);
 	free(sources);
 	return r < 0 ? r : 1;
 }

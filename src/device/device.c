@@ -193,10 +193,12 @@ int sea_device_session(struct sea_device *device, struct sea_session **ret_sessi
 	const struct sea_shm_options *shm = sea_options_shm(device->parsed);
 	struct sea_session_options options = { .log = sea_log_from_session,
 		                               .process_name = device->id[0] ? device->id : NULL };
+	int64_t n_io_threads = sea_properties_int_or(device->properties, "io-threads", 1);
 	int r;
 
 	if (!device->session) {
 		sea_shm_options_apply(shm, &options, NULL);
+		options.n_zeromq_io_threads = n_io_threads > 64 ? 64 : (uint64_t)n_io_threads;
 		if (!options.name)
 			options.name = device->session_name;
 		r = sea_session_open(&device->session, &options);

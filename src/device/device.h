@@ -24,10 +24,13 @@ struct seai_device_channel {
 	_Atomic uint64_t n_in, n_bytes_in, n_out, n_bytes_out; /* one writer: the state thread */
 };
 
+/* Of a channel's messages; or, without a name, of a descriptor. */
 struct seai_handler {
 	struct seai_handler *next;
 	char *name;
 	sea_on_data_fn call;
+	int fd;
+	sea_on_fd_fn call_fd;
 	void *userdata;
 };
 

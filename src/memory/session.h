@@ -84,9 +84,10 @@ struct sea_session {
 	_Atomic uint32_t memory_epoch; /* bumped when memory became free; futex for those who wait at a quota */
 	_Atomic uint32_t n_memory_waiters;
 
-	_Atomic uint32_t n_lent;  /* references that libzmq has to messages of this session */
-	void *zeromq_context;     /* the process's, if a channel of this session uses it */
-	void (*end_zeromq)(void); /* gives that back; waits for what lingers */
+	_Atomic uint32_t n_lent;      /* references that libzmq has to messages of this session */
+	unsigned n_zeromq_io_threads; /* as it was opened; 0: the environment says */
+	void *zeromq_context;         /* the process's, if a channel of this session uses it */
+	void (*end_zeromq)(void);     /* gives that back; waits for what lingers */
 	_Atomic uint64_t n_bytes_copied;
 	bool trusts_files;   /* maps regions that are files of their owners */
 	bool guard;          /* SEA_GUARD=1: the owner's own late write to a message that was sent is a SIGSEGV */

@@ -230,7 +230,7 @@ static int open_check_options(const struct sea_session_options *options, const c
 	if (!name || (!options->name && !*name))
 		name = "default";
 	if (!open_is_name(name) || (unsigned)options->transport > SEA_TRANSPORT_SHMEM ||
-	    options->flags & ~(uint64_t)SEA_SESSION_TRUST_FILES)
+	    options->flags & ~(uint64_t)SEA_SESSION_TRUST_FILES || options->n_zeromq_io_threads > 64)
 		return -EINVAL;
 	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
 		if (options->reserved[i])
@@ -267,6 +267,7 @@ int sea_session_open(struct sea_session **ret_session, const struct sea_session_
 	session->log = options->log;
 	session->log_userdata = options->log_userdata;
 	session->trusts_files = options->flags & SEA_SESSION_TRUST_FILES || (trust && strcmp(trust, "1") == 0);
+	session->n_zeromq_io_threads = (unsigned)options->n_zeromq_io_threads;
 	session->guard = guard && strcmp(guard, "1") == 0;
 	r = seai_ledger_new(&session->ledger);
 	if (r == 0)

@@ -75,8 +75,12 @@ static bool service_connect(struct seai_wire *wire)
 		    (target->endpoint->pattern == SEA_PAIR && seai_endpoint_has_peer(wire, target->endpoint)))
 			continue;
 		peer_id = seai_directory_resolve(wire, target->name);
-		if (!peer_id)
+		if (!peer_id) {
+			if (!target->was_sought)
+				seai_abroad_look(wire, target);
+			target->was_sought = true;
 			continue;
+		}
 		r = seai_conn_get(wire, peer_id, &conn);
 		if (r < 0) {
 			/* ECONNREFUSED, ENOENT: a leftover of the dead; its successor will show up in the directory. */

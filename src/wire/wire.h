@@ -121,6 +121,7 @@ struct seai_target {
 	char name[SEAI_ADDRESS_N_BYTES]; /* file name in the session's directory */
 	struct seai_link *link;          /* the attempt or the link; NULL: none */
 	bool is_done;                    /* nothing is to be tried again */
+	bool was_sought;                 /* in other sessions, see abroad.c */
 };
 
 /* How far the rings of dead forwarders got, for owners who ask later. */
@@ -310,5 +311,10 @@ uint64_t seai_directory_resolve(struct seai_wire *wire, const char *name);
 int seai_directory_connect(struct seai_wire *wire, const char *file_name);
 /* Identities of the processes of the session whose sockets are there, living or not, this one left out. How many, at most n_max. */
 size_t seai_directory_list(const struct seai_wire *wire, uint64_t *ids, size_t n_max);
+
+/* abroad.c */
+
+/* Says so, here and there, if an address that nobody has here is one of another session. Service thread. */
+void seai_abroad_look(struct seai_wire *wire, const struct seai_target *target);
 
 #endif

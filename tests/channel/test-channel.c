@@ -98,6 +98,40 @@ TEST(foreign_session, "a message of another session is refused and stays the cal
 	sea_session_close(b);
 }
 
+static void count_lines(enum sea_log_level level, const char *line, void *userdata)
+{
+	if (level == SEA_LOG_WARNING && strstr(line, "session"))
+		++*(_Atomic unsigned *)userdata;
+}
+
+TEST(elsewhere, "an address that only another session has is told on both sides, and is still waited for")
+{
+	_Atomic unsigned n_here = 0, n_there = 0;
+	struct sea_session_options here_options = { .name = "here",
+		                                    .log = count_lines,
+		                                    .log_userdata = (void *)&n_here };
+	struct sea_session_options there_options = { .name = "there",
+		                                     .log = count_lines,
+		                                     .log_userdata = (void *)&n_there };
+	struct sea_session *here, *there;
+	struct sea_channel *pull, *push, *late;
+
+	CHECK_OK(sea_session_open(&here, &here_options));
+	CHECK_OK(sea_session_open(&there, &there_options));
+	pull = peers_bind(there, SEA_PULL, "x");
+	push = peers_connect(here, SEA_PUSH, "x");
+	CHECK_EVENTUALLY(n_here >= 2 && n_there >= 1);
+	CHECK_ERR(sea_channel_wait_peers(push, 1, 0), -EAGAIN);
+	late = peers_bind(here, SEA_PULL, "x");
+	peers_wait(push, 1);
+	CHECK_ERR(sea_channel_wait_peers(pull, 1, 0), -EAGAIN);
+	sea_channel_close(late);
+	sea_channel_close(push);
+	sea_channel_close(pull);
+	sea_session_close(here);
+	sea_session_close(there);
+}
+
 TEST(self, "a process can send to itself")
 {
 	struct sea_session *session = peers_open();

@@ -28,12 +28,16 @@ extern "C" {
 
 struct sea_arrow_reader;
 
-/** A batch of rows: filled by sea_arrow_reader_next(), again and again. Its members are for reading. */
+/**
+ * A batch of rows: filled by sea_arrow_reader_next(), again and again; its members are for reading. A program may also make one itself, of columns
+ * that it has, to write or export it.
+ */
 struct sea_arrow_batch {
 	int64_t n_rows; /**< 0 or more */
 	struct sea_arrow_column
 		*columns; /**< n_columns of them, as the schema's fields; valid until the batch is filled again */
 	size_t n_columns; /**< as the schema's fields */
+	int is_foreign;   /**< its memory is of another library, and goes with it: see <sealane/arrow/exchange.h> */
 };
 
 /**

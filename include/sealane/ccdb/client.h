@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sealane/ccdb/pair.h>
 #include <sealane/error.h>
 
 #ifdef __cplusplus
@@ -37,12 +38,6 @@ struct sea_ccdb_request;
 #define SEA_CCDB_UUID_N_BYTES 64
 /** If-Not-After where nothing else is said, ms: the year 2077, as O2. */
 #define SEA_CCDB_NOT_AFTER_MS INT64_C(3385078236000)
-
-/** A name and a value: of a header, or of metadata. */
-struct sea_ccdb_pair {
-	const char *name;  /**< never NULL */
-	const char *value; /**< never NULL */
-};
 
 /** Which version of the object at a path, and when it holds. Times in ms since 1970. */
 struct sea_ccdb_version {
@@ -126,7 +121,7 @@ typedef void (*sea_ccdb_done_fn)(const struct sea_ccdb_result *result, const str
 
 /**
  * Room for the content of an object. Called once its size is known: at the end of the headers where they name it, else after the last byte.
- * A transfer that fails later gives it back by sea_ccdb_release_fn, and a further try asks again.
+ * A transfer that fails later gives it back by sea_ccdb_release_fn, and a further try asks again. It may not call the client.
  * @param n_bytes above 0: content of no bytes needs no room
  * @param object what is known of the object by then: its version and headers; no content
  * @return room; NULL: none, the request fails with -ENOMEM
@@ -173,7 +168,10 @@ enum sea_ccdb_level {
 /** Receives a line of the log, without its end. It may not call the client. */
 typedef void (*sea_ccdb_log_fn)(enum sea_ccdb_level level, const char *line, void *userdata);
 
-/** How a client works. All zero is good; what the environment says stands behind what is said here and before the default. */
+/**
+ * How a client works. All zero but the url is good; what the environment says stands behind what is said here and before the default. With
+ * $IGNORE_VALIDITYCHECK_OF_CCDB_LOCALCACHE the snapshots of $ALICEO2_CCDB_LOCALCACHE come before all hosts.
+ */
 struct sea_ccdb_client_options {
 	const char *
 		url; /**< hosts, tried in this order, separated by commas or semicolons: "http://a:8080,http://b"; "file://DIR": a snapshot */
@@ -199,7 +197,7 @@ struct sea_ccdb_client_options {
 	bool no_environment; /**< the environment says nothing */
 	char reserved;       /**< 0 */
 	const char *
-		disk_dir; /**< a folder where objects are kept between processes; NULL: $ALICEO2_CCDB_LOCALCACHE, else none; "": none */
+		disk_dir; /**< a folder where processes keep objects for each other; NULL: $ALICEO2_CCDB_LOCALCACHE, else none; "": none */
 	uint64_t n_disk_bytes_max; /**< what lies there beyond that goes, least recently used first; 0: 10 GiB */
 	const char *user_agent;    /**< NULL: host-pid-random, one per client */
 	sea_ccdb_log_fn log;       /**< NULL: nothing is said */

@@ -125,6 +125,19 @@ struct sea_channel *sea_device_channel(struct sea_device *device, const char *na
 int sea_device_on_data(struct sea_device *device, const char *name, sea_on_data_fn call, void *userdata);
 
 /**
+ * Is called on the state thread, in RUNNING, while a descriptor is readable.
+ * @return as sea_on_data_fn
+ */
+typedef int (*sea_on_fd_fn)(struct sea_device *device, int fd, void *userdata);
+
+/**
+ * Has a function called while a descriptor is readable, beside the handlers of channels.
+ * @param fd the caller's; open until the device has left RUNNING; level-triggered
+ * @return as sea_device_on_data(). Since 0.4.
+ */
+int sea_device_on_fd(struct sea_device *device, int fd, sea_on_fd_fn call, void *userdata);
+
+/**
  * Makes a message of one part in the device's heap; waits for memory as its options say, and no longer than until a new state is pending.
  * @return 0; -ECANCELED a new state is pending; else as sea_message_new(). State thread. Since 0.3.
  */
