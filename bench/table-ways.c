@@ -78,6 +78,7 @@ void table_keys_init(struct table_keys *keys, int64_t n_rows, bool is_sorted)
 
 void table_keys_fini(struct table_keys *keys)
 {
+	sea_message_unref(keys->contents);
 	free(keys->times_ms);
 }
 
@@ -91,15 +92,23 @@ static struct sea_frame *frame_new(struct sea_heap *heap, uint64_t n_bytes)
 	return frame;
 }
 
-/* The objects are written each time: a cache device would have them already, and this is little. */
-static void frame_add_objects(struct sea_frame *frame)
+/* They are in memory already, as with a cache device. */
+static void frame_add_objects(struct sea_frame *frame, const struct table_keys *keys)
 {
+	table_check(sea_frame_add_message(frame, keys->contents), "sea_frame_add_message", NULL);
+}
+
+void table_keys_fill(struct table_keys *keys, struct sea_heap *heap)
+{
+	struct sea_frame *frame = frame_new(heap, 0);
+
 	for (size_t i = 0; i < TABLE_N_OBJECTS; i++) {
 		void *data;
 
 		table_check(sea_frame_add(frame, TABLE_OBJECT_N_BYTES, 0, &data), "sea_frame_add", NULL);
 		memset(data, (int)i, TABLE_OBJECT_N_BYTES);
 	}
+	table_check(sea_frame_seal(&frame, &keys->contents), "sea_frame_seal", NULL);
 }
 
 static struct sea_message *frame_end(struct sea_frame *frame)
@@ -140,7 +149,7 @@ static struct sea_message *ours_build(const struct table_keys *keys, struct sea_
 	frame = frame_new(heap, sea_table_writer_n_bytes(writer));
 	table_check(sea_table_writer_add_to(writer, frame, 0, &error), "sea_table_writer_add_to", &error);
 	sea_table_writer_free(writer);
-	frame_add_objects(frame);
+	frame_add_objects(frame, keys);
 	return frame_end(frame);
 }
 
@@ -304,7 +313,7 @@ static struct sea_message *today_build(const struct table_keys *keys, struct sea
 	sea_arrow_writer_free(writer);
 	*ret_n_bytes = n_bytes;
 	if (!has_bytes)
-		frame_add_objects(frame);
+		frame_add_objects(frame, keys);
 	return frame_end(frame);
 }
 

@@ -25,10 +25,13 @@ struct table_keys {
 	struct sea_table_intervals columns[TABLE_N_COLUMNS];
 	struct sea_table_object objects[TABLE_N_OBJECTS];
 	char names[TABLE_N_OBJECTS][48];
-	uint64_t sum; /* of the objects' numbers over all cells */
+	struct sea_message *contents; /* the objects, of the process that builds */
+	uint64_t sum;                 /* of the objects' numbers over all cells */
 };
 
 void table_keys_init(struct table_keys *keys, int64_t n_rows, bool is_sorted);
+/* Makes the objects. */
+void table_keys_fill(struct table_keys *keys, struct sea_heap *heap);
 void table_keys_fini(struct table_keys *keys);
 
 /* A way: builds a message, looks at each cell of it and gives the sum of the objects' numbers. */
