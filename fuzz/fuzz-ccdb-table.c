@@ -65,7 +65,7 @@ static void look(const struct sea_table *table)
 	const int64_t n_rows = sea_table_n_rows(table);
 
 	for (size_t i = 0; i < sea_table_n_objects(table); i++) {
-		const struct sea_table_object *object = sea_table_object(table, i);
+		const struct sea_table_object *object = sea_table_get_object(table, i);
 
 		sum += strlen(object->path) + strlen(object->uuid) + strlen(object->headers) + strlen(object->reason);
 		if (object->data != NULL)

@@ -238,7 +238,7 @@ const char *sea_table_metadata(const struct sea_table *table, const char *key)
 	return pair == NULL ? NULL : pair->value;
 }
 
-const struct sea_table_object *sea_table_object(const struct sea_table *table, size_t row)
+const struct sea_table_object *sea_table_get_object(const struct sea_table *table, size_t row)
 {
 	return row < table->n_objects ? &table->entries[row].object : NULL;
 }

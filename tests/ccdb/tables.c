@@ -350,7 +350,7 @@ void tables_check_objects(const struct tables *tables, const struct sea_table *t
 
 	CHECK_EQ(sea_table_n_objects(table), tables->plan.n_objects);
 	for (size_t i = 0; i < tables->plan.n_objects; i++) {
-		const struct sea_table_object *is = sea_table_object(table, i), *must = &tables->objects[i];
+		const struct sea_table_object *is = sea_table_get_object(table, i), *must = &tables->objects[i];
 
 		CHECK_STR_EQ(is->column, must->column);
 		CHECK_STR_EQ(is->path, must->path);
@@ -375,7 +375,7 @@ void tables_check_objects(const struct tables *tables, const struct sea_table *t
 		else
 			CHECK_EQ(is->meta.hint, i);
 	}
-	CHECK(sea_table_object(table, tables->plan.n_objects) == NULL);
+	CHECK(sea_table_get_object(table, tables->plan.n_objects) == NULL);
 }
 
 void tables_check_rows(const struct tables *tables, const struct sea_table *table)

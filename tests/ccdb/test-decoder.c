@@ -102,7 +102,7 @@ static void get_all(struct sea_decoder *decoder, const struct sea_table *table)
 	for (size_t i = 0; i < sea_table_n_objects(table); i++) {
 		void *decoded;
 
-		CHECK_OK(sea_decoder_get(decoder, sea_table_object(table, i), &decoded, NULL));
+		CHECK_OK(sea_decoder_get(decoder, sea_table_get_object(table, i), &decoded, NULL));
 	}
 }
 
@@ -137,7 +137,7 @@ TEST(decoder_two, "two decoders of one table do not know of each other")
 	struct tables *tables = some_tables();
 	struct sea_table *table = tables_open(tables);
 	struct sea_decoder *one = decoder_new(0), *other = decoder_new(0);
-	const struct sea_table_object *object = sea_table_object(table, 0);
+	const struct sea_table_object *object = sea_table_get_object(table, 0);
 	void *a, *b, *again;
 
 	CHECK_OK(sea_decoder_get(one, object, &a, NULL));
@@ -167,7 +167,7 @@ TEST(decoder_bound, "what is in use is kept beyond the bound, what is not goes, 
 
 	get_all(decoder, table);
 	CHECK_EQ(n_destroyed, 0);
-	CHECK_OK(sea_decoder_hold(decoder, sea_table_object(table, 2), &held[0], NULL));
+	CHECK_OK(sea_decoder_hold(decoder, sea_table_get_object(table, 2), &held[0], NULL));
 	sea_table_close(table);
 	/* Four of 10 each. */
 	CHECK_EQ(n_destroyed, n - 4);
@@ -181,11 +181,11 @@ TEST(decoder_bound, "what is in use is kept beyond the bound, what is not goes, 
 	/* That one was used last: it is the last to go. */
 	table = tables_open(tables);
 	for (size_t i = 4; i < 7; i++) {
-		CHECK_OK(sea_decoder_hold(decoder, sea_table_object(table, i), &held[i - 4], NULL));
+		CHECK_OK(sea_decoder_hold(decoder, sea_table_get_object(table, i), &held[i - 4], NULL));
 		sea_decoded_release(held[i - 4]);
 	}
 	CHECK_EQ(n_decoded, n + 3);
-	CHECK_OK(sea_decoder_hold(decoder, sea_table_object(table, 2), &held[0], NULL));
+	CHECK_OK(sea_decoder_hold(decoder, sea_table_get_object(table, 2), &held[0], NULL));
 	CHECK_EQ(n_decoded, n + 3);
 	sea_decoded_release(held[0]);
 	sea_table_close(table);
@@ -249,10 +249,10 @@ TEST(decoder_fails, "what cannot be decoded says why, is not remembered, and is 
 	void *decoded;
 
 	atomic_store(&n_failing, 2);
-	CHECK_ERR(sea_decoder_get(decoder, sea_table_object(table, 0), &decoded, &error), -EPROTO);
+	CHECK_ERR(sea_decoder_get(decoder, sea_table_get_object(table, 0), &decoded, &error), -EPROTO);
 	CHECK_STR_EQ(error.text, "does not look like one");
-	CHECK_ERR(sea_decoder_get(decoder, sea_table_object(table, 0), &decoded, NULL), -EPROTO);
-	CHECK_OK(sea_decoder_get(decoder, sea_table_object(table, 0), &decoded, NULL));
+	CHECK_ERR(sea_decoder_get(decoder, sea_table_get_object(table, 0), &decoded, NULL), -EPROTO);
+	CHECK_OK(sea_decoder_get(decoder, sea_table_get_object(table, 0), &decoded, NULL));
 	sea_decoder_get_stats(decoder, &stats);
 	CHECK_EQ(stats.n_failed, 2);
 	CHECK_EQ(stats.n_decoded, 1);
@@ -285,7 +285,7 @@ static void *crowd_run(void *arg)
 			void *decoded;
 
 			state = state * 6364136223846793005u + 1442695040888963407u;
-			object = sea_table_object(of, (state >> 33) % sea_table_n_objects(of));
+			object = sea_table_get_object(of, (state >> 33) % sea_table_n_objects(of));
 			if (k % 5 == 0) {
 				CHECK_OK(sea_decoder_hold(crowd->decoder, object, &held, NULL));
 				decoded = sea_decoded_get(held);
@@ -327,7 +327,7 @@ static void *wait_run(void *arg)
 	struct crowd *crowd = arg;
 	void *decoded;
 
-	CHECK_OK(sea_decoder_get(crowd->decoder, sea_table_object(crowd->table, 0), &decoded, NULL));
+	CHECK_OK(sea_decoder_get(crowd->decoder, sea_table_get_object(crowd->table, 0), &decoded, NULL));
 	return decoded;
 }
 

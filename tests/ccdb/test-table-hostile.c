@@ -35,7 +35,7 @@ static uint64_t look(const struct sea_table *table)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < sea_table_n_objects(table); i++) {
-		const struct sea_table_object *object = sea_table_object(table, i);
+		const struct sea_table_object *object = sea_table_get_object(table, i);
 
 		sum += strlen(object->path) + strlen(object->uuid) + strlen(object->headers) + strlen(object->reason);
 		for (uint64_t k = 0; k < object->n_bytes && object->data; k++)
@@ -175,7 +175,7 @@ TEST(hostile_index,
 		*index = bad[i];
 		/* The last one: an object, but of column 1. */
 		if (bad[i] == 0) {
-			while (*index < tables->plan.n_objects && sea_table_object(table, *index)->index == 0)
+			while (*index < tables->plan.n_objects && sea_table_get_object(table, *index)->index == 0)
 				++*index;
 			CHECK_LT(*index, tables->plan.n_objects);
 		}
