@@ -46,15 +46,16 @@ static const struct {
 	{ "region", "messages over user-managed memory, and the release callback", bench_region },
 	{ "fragmentation", "64 MiB asked for among blocks of all sizes that come and go", bench_fragmentation },
 	{ "attach", "joining a session whose peer has 64 GiB", bench_attach },
-#ifdef SEALANE_COMMAND_CCDB
-	{ "ccdb", "the CCDB server: queries at 2000 a second, a download of 64 MiB", bench_ccdb },
-	{ "cache", "a key table of 100 columns is answered, and nothing has changed", bench_cache },
-#endif
 	{ "pubsub", "one publisher, every message to each of 1, 2, 4, 8 subscribers", bench_pubsub },
 	{ "poller", "64 channels of which one is active, against one", bench_poller },
 	{ "zeromq", "over libzmq, against bare libzmq, ipc and tcp", bench_zeromq },
 	{ "device", "a sampler and a sink as devices, against the bare channel", bench_device },
 	{ "topology", "20 devices from the start to RUNNING", bench_topology },
+#ifdef SEALANE_COMMAND_CCDB
+	{ "table", "tables of calibration objects: built, sent, every cell resolved", bench_table },
+	{ "ccdb", "the CCDB server: queries at 2000 a second, a download of 64 MiB", bench_ccdb },
+	{ "cache", "a key table of 100 columns is answered, and nothing has changed", bench_cache },
+#endif
 };
 #define N_BENCHES (sizeof benches / sizeof *benches)
 

@@ -335,6 +335,9 @@ int bench_poller(void);
 int bench_zeromq(void);
 int bench_device(void);
 int bench_topology(void);
+#ifdef SEALANE_COMMAND_CCDB
+int bench_table(void);
+#endif
 
 /** Entry of the sub-command. */
 int bench_main(int argc, char **argv);
