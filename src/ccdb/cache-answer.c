@@ -57,7 +57,7 @@ static int answer_row(struct seai_answer *answer, struct seai_version *version, 
 	struct sea_table_object *object;
 	int r, part = SEA_TABLE_NO_PART;
 
-	if (version->row_table == answer->request->number && version->row_column == column) {
+	if (version->row_answer == answer->cache->n_answers && version->row_column == column) {
 		*ret_row = version->row;
 		return 0;
 	}
@@ -84,7 +84,7 @@ static int answer_row(struct seai_answer *answer, struct seai_version *version, 
 		.part = part,
 		.meta = version->meta,
 	};
-	version->row_table = answer->request->number;
+	version->row_answer = answer->cache->n_answers;
 	version->row_column = column;
 	version->row = *ret_row = (uint32_t)answer->n_objects++;
 	return 0;
@@ -183,8 +183,6 @@ static int answer_make(struct seai_answer *answer, struct sea_table_writer *writ
 	struct sea_frame *frame = NULL;
 	int r = sea_frame_new(&frame, answer->cache->options.heap, &frame_options, 0);
 
-	if (r == -ENOMEM)
-		r = -EAGAIN;
 	if (r >= 0)
 		r = sea_table_writer_add_to(writer, frame, 0, error);
 	for (size_t i = 0; i < answer->n_parts && r >= 0; i++)
@@ -218,8 +216,6 @@ static int answer_join(struct sea_ccdb_cache *cache, const struct seai_table_req
 			frame_options.n_bytes_max[0] += part.n_bytes + 64;
 	}
 	r = sea_frame_new(&frame, cache->options.heap, &frame_options, 0);
-	if (r == -ENOMEM)
-		r = -EAGAIN;
 	for (size_t i = 0; i < n_others && r >= 0; i++)
 		if (i != request->key_part)
 			r = sea_frame_add_part_of(frame, request->message, i);
@@ -257,8 +253,11 @@ static int answer_write(struct sea_ccdb_cache *cache, struct seai_table_request 
 	struct seai_answer answer = { .cache = cache, .request = request };
 	const struct sea_arrow_schema *keys = sea_arrow_reader_schema(request->reader);
 	struct sea_table_writer *writer = NULL;
-	int r = answer_collect(&answer);
+	int r;
 
+	/* Each attempt has a number of its own: rows of one that found no room are not those of the next. */
+	cache->n_answers++;
+	r = answer_collect(&answer);
 	if (r == 0) {
 		const struct sea_table_plan plan = {
 			.metadata = keys->metadata,
@@ -308,7 +307,9 @@ int seai_table_request_answer(struct sea_ccdb_cache *cache, struct seai_table_re
 		r = answer_join(cache, request, &tables, ret_answer);
 	if (r == 0)
 		cache->stats.n_bytes_named += request->n_bytes_named;
-	if (r < 0 && r != -EAGAIN && error && !error->code)
+	if (r == -ENOMEM || r == -ETIMEDOUT)
+		r = sea_error_set(error, -ENOSPC, "table", "there is no room for it");
+	if (r < 0 && error && !error->code)
 		sea_error_set(error, r, "table", "%s", sea_error_text(r));
 	return r;
 }

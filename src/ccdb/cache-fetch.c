@@ -55,7 +55,7 @@ static int fetch_make_room(struct seai_version_fetch *fetch, size_t n_bytes)
 	int r = sea_frame_new(&fetch->frame, fetch->cache->options.heap, &options, 0);
 
 	if (r < 0)
-		return r == -EAGAIN ? -ENOMEM : r;
+		return r == -EAGAIN || r == -ETIMEDOUT ? -ENOMEM : r;
 	r = sea_frame_add(fetch->frame, n_bytes, 64, &fetch->data);
 	if (r < 0)
 		fetch_drop_frame(fetch);
@@ -65,6 +65,7 @@ static int fetch_make_room(struct seai_version_fetch *fetch, size_t n_bytes)
 static void *fetch_allocate(size_t n_content, const struct sea_ccdb_object *object, void *userdata)
 {
 	struct seai_version_fetch *fetch = userdata;
+	struct sea_ccdb_cache *cache = fetch->cache;
 	int r;
 
 	fetch->n_content = n_content;
@@ -72,11 +73,16 @@ static void *fetch_allocate(size_t n_content, const struct sea_ccdb_object *obje
 	fetch->has_no_room = false;
 	r = fetch_make_room(fetch, n_content + fetch->n_trailer);
 	if (r == -ENOMEM) {
-		seai_cache_sweep(fetch->cache, true);
+		/* Only for the request whose turn it is the others have to give back what was fetched ahead for them. */
+		seai_cache_sweep(cache, cache->first && seai_table_request_asks(cache, cache->first, fetch->facts,
+		                                                                fetch->time_ms)
+		                                ? SEAI_SWEEP_FIRST
+		                                : SEAI_SWEEP_NEEDED);
 		r = fetch_make_room(fetch, n_content + fetch->n_trailer);
 	}
 	if (r < 0) {
-		fetch->has_no_room = true;
+		/* Anything else that fails is no matter of room, and waiting for some would not help. */
+		fetch->has_no_room = r == -ENOMEM || r == -E2BIG;
 		return NULL;
 	}
 	return fetch->data;
@@ -192,6 +198,8 @@ static int fetch_take(struct seai_version_fetch *fetch, const struct sea_ccdb_re
 	if (fetch->has_no_room && result->status == SEA_CCDB_FAILED) {
 		cache->wants_room_n_bytes = fetch->n_content + fetch->n_trailer;
 		snprintf(cache->wants_room_path, sizeof(cache->wants_room_path), "%s", fetch->facts->path->path);
+		cache->wants_room_facts = fetch->facts;
+		cache->wants_room_ms = fetch->time_ms;
 		cache->stats.n_waits_for_room++;
 		return 0;
 	}

@@ -70,23 +70,54 @@ static int keys_open(struct seai_table_request *request, const struct sea_ccdb_c
 	                     found.code ? found.text : "");
 }
 
-static struct seai_group *keys_group(struct seai_table_request *request, int64_t run, size_t *ret_group)
+/* Where a run's group stands in the map, or would. */
+static size_t *keys_group_place(const struct seai_table_request *request, int64_t run)
 {
+	const size_t mask = 2 * request->n_groups_max - 1;
+	size_t at = (size_t)((uint64_t)run * UINT64_C(0x9e3779b97f4a7c15) >> 32) & mask;
+
+	while (request->group_map[at] && request->groups[request->group_map[at] - 1].run != run)
+		at = (at + 1) & mask;
+	return &request->group_map[at];
+}
+
+/* Room for one more group. */
+static int keys_grow_groups(struct seai_table_request *request)
+{
+	const size_t n_max = request->n_groups_max ? 2 * request->n_groups_max : 4;
 	struct seai_group *groups;
 
-	/* The last one is the likeliest. */
-	for (size_t i = request->n_groups; i-- > 0;)
-		if (request->groups[i].run == run) {
-			*ret_group = i;
-			return &request->groups[i];
-		}
-	groups = reallocarray(request->groups, request->n_groups + 1, sizeof(*groups));
+	if (request->n_groups < request->n_groups_max)
+		return 0;
+	groups = reallocarray(request->groups, n_max, sizeof(*groups));
 	if (!groups)
-		return NULL;
+		return -ENOMEM;
 	request->groups = groups;
-	*ret_group = request->n_groups;
-	groups[request->n_groups] = (struct seai_group){ .run = run };
-	return &groups[request->n_groups++];
+	free(request->group_map);
+	request->n_groups_max = n_max;
+	request->group_map = calloc(2 * n_max, sizeof(*request->group_map));
+	if (!request->group_map) {
+		request->n_groups_max = request->n_groups;
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < request->n_groups; i++)
+		*keys_group_place(request, groups[i].run) = i + 1;
+	return 0;
+}
+
+static struct seai_group *keys_group(struct seai_table_request *request, int64_t run, size_t *ret_group)
+{
+	size_t *place;
+
+	if (keys_grow_groups(request) < 0)
+		return NULL;
+	place = keys_group_place(request, run);
+	if (!*place) {
+		request->groups[request->n_groups] = (struct seai_group){ .run = run };
+		*place = ++request->n_groups;
+	}
+	*ret_group = *place - 1;
+	return &request->groups[*ret_group];
 }
 
 /* Adds rows of one run to the batch. */
@@ -104,11 +135,13 @@ static int keys_add_stretch(struct seai_table_request *request, struct sea_table
 	if (!group)
 		return -ENOMEM;
 	if (batch->n_stretches == *n_max) {
-		*n_max = *n_max ? 2 * *n_max : 1;
-		stretches = reallocarray(stretches, *n_max, sizeof(*stretches));
-		if (!stretches)
+		const size_t n_more = *n_max ? 2 * *n_max : 1;
+		struct sea_table_stretch *more = reallocarray(stretches, n_more, sizeof(*stretches));
+
+		if (!more)
 			return -ENOMEM;
-		batch->stretches = stretches;
+		batch->stretches = stretches = more;
+		*n_max = n_more;
 	}
 	stretches[batch->n_stretches++] = (struct sea_table_stretch){ .n_rows = n_rows, .group = index };
 	return seai_times_add(&group->times, batch->times_ms + first, n_rows, sorted);
@@ -119,7 +152,7 @@ static int64_t keys_run_end(const struct sea_arrow_column *runs, int64_t row, in
 {
 	int64_t end = row + 1, other;
 
-	if (sea_arrow_column_get_int(runs, row, ret_run) != 0 || *ret_run < 0)
+	if (sea_arrow_column_get_int(runs, row, ret_run) != 0 || *ret_run < 0 || *ret_run == INT64_MAX)
 		return 0;
 	if (runs->field->type.id == SEA_ARROW_INT && runs->field->index_bits == 0 && runs->field->type.bits == 32 &&
 	    !runs->validity) {
@@ -142,9 +175,9 @@ static int keys_add_batch(struct seai_table_request *request, const struct sea_a
 	size_t n_max = 0;
 	int r = 0;
 
+	*batch = (struct sea_table_rows){ .times_ms = times->data, .n_rows = from->n_rows };
 	if (times->validity && times->n_nulls != 0)
 		return sea_error_set(error, -EINVAL, times->field->name, "has rows without a time");
-	*batch = (struct sea_table_rows){ .times_ms = times->data, .n_rows = from->n_rows };
 	request->n_rows += from->n_rows;
 	for (int64_t row = 0; row < from->n_rows && r == 0;) {
 		int64_t end = from->n_rows, number = SEAI_NO_RUN;
@@ -158,7 +191,8 @@ static int keys_add_batch(struct seai_table_request *request, const struct sea_a
 		row = end;
 	}
 	if (r == -ERANGE)
-		return sea_error_set(error, -EINVAL, times->field->name, "has a time below 0, or beyond 2^63 ms");
+		return sea_error_set(error, -EINVAL, times->field->name,
+		                     "has a time below 0, or one from 2^63 - 1 ms on");
 	return r;
 }
 
@@ -193,17 +227,16 @@ static int keys_read(struct seai_table_request *request, int time, int run, stru
 	}
 }
 
-/* The book of a column for a run; its path is found once. NULL: no memory, or no path, which is said. */
-static struct seai_facts *keys_facts(struct sea_ccdb_cache *cache, const struct sea_ccdb_column *column, int64_t run,
-                                     struct sea_error *error)
+/* The book of a column for a run; its path is found once. 0; -EINVAL no path, which is said; -ENOMEM. */
+static int keys_facts(struct seai_facts **ret_facts, struct sea_ccdb_cache *cache, const struct sea_ccdb_column *column,
+                      int64_t run, struct sea_error *error)
 {
 	char path[sizeof(column->paths)];
 
-	if (sea_ccdb_column_path(column, run, path, sizeof(path)) < 0) {
-		sea_error_set(error, -EINVAL, column->name, "has no path for run %lld", (long long)run);
-		return NULL;
-	}
-	return seai_cache_facts(cache, path, column->run_mode == SEA_CCDB_RUN_CONSTRAINT ? run : SEAI_NO_RUN);
+	if (sea_ccdb_column_path(column, run, path, sizeof(path)) < 0)
+		return sea_error_set(error, -EINVAL, column->name, "has no path for run %lld", (long long)run);
+	*ret_facts = seai_cache_facts(cache, path, column->run_mode == SEA_CCDB_RUN_CONSTRAINT ? run : SEAI_NO_RUN);
+	return *ret_facts ? 0 : -ENOMEM;
 }
 
 /* What each column wants in a group. */
@@ -215,9 +248,10 @@ static int keys_look_up(struct sea_ccdb_cache *cache, struct seai_group *group, 
 	if (!cache->has_memo || cache->memo_run != group->run) {
 		cache->has_memo = false;
 		for (size_t c = 0; c < cache->n_columns; c++) {
-			cache->memo_facts[c] = keys_facts(cache, &cache->columns[c], group->run, error);
-			if (!cache->memo_facts[c])
-				return error && error->code ? error->code : -ENOMEM;
+			const int r = keys_facts(&cache->memo_facts[c], cache, &cache->columns[c], group->run, error);
+
+			if (r < 0)
+				return r;
 		}
 		cache->has_memo = true;
 		cache->memo_run = group->run;
@@ -283,6 +317,7 @@ struct seai_table_request *seai_table_request_free(struct seai_table_request *re
 		free(request->groups[g].lookups);
 	}
 	free(request->groups);
+	free(request->group_map);
 	for (size_t b = 0; b < request->n_batches; b++) {
 		free((void *)(uintptr_t)request->batches[b].stretches);
 		sea_arrow_batch_free(request->arrow_batches[b]);

@@ -102,8 +102,8 @@ static void version_drop(struct sea_ccdb_cache *cache, struct seai_version *vers
 	cache->stats.n_dropped++;
 }
 
-/* Marks what a request names by now as used by it. */
-static void sweep_mark(const struct sea_ccdb_cache *cache, const struct seai_table_request *request)
+/* Marks what a request names by now as used by it, and by this sweep. */
+static void sweep_mark(struct sea_ccdb_cache *cache, const struct seai_table_request *request)
 {
 	for (size_t g = 0; g < request->n_groups; g++)
 		for (size_t c = 0; c < cache->n_columns; c++) {
@@ -115,33 +115,33 @@ static void sweep_mark(const struct sea_ccdb_cache *cache, const struct seai_tab
 
 				if (fact && fact->version->last_table < request->number)
 					fact->version->last_table = request->number;
+				if (fact)
+					fact->version->mark = cache->n_sweeps;
 				from = fact ? fact->until_ms : t + 1;
 			}
 		}
 }
 
-void seai_cache_sweep(struct sea_ccdb_cache *cache, bool is_short)
+void seai_cache_sweep(struct sea_ccdb_cache *cache, enum seai_sweep sweep)
 {
 	const uint64_t next = cache->n_answered + 1;
-	uint64_t oldest = next > cache->options.n_tables_kept ? next - cache->options.n_tables_kept : 0;
+	const uint64_t oldest = next > cache->options.n_tables_kept ? next - cache->options.n_tables_kept : 0;
 
-	/* What later requests have fetched ahead may have to go as well: they fetch it again. */
+	cache->n_sweeps++;
 	for (const struct seai_table_request *request = cache->first; request; request = request->next) {
 		sweep_mark(cache, request);
-		if (is_short)
+		if (sweep == SEAI_SWEEP_FIRST)
 			break;
 	}
-	if (is_short) {
+	if (sweep != SEAI_SWEEP_RECENT)
 		seai_bundle_forget(cache);
-		oldest = next;
-	}
 	for (struct seai_path *path = cache->paths; path; path = path->next) {
 		struct seai_version **link = &path->versions;
 
 		while (*link) {
 			struct seai_version *version = *link;
-			const bool is_wanted = is_short && cache->first ? version->last_table == cache->first->number
-			                                                : version->last_table >= oldest;
+			const bool is_wanted = version->mark == cache->n_sweeps ||
+			                       (sweep == SEAI_SWEEP_RECENT && version->last_table >= oldest);
 
 			if (version->object && !is_wanted && sea_message_n_references(version->object) <= 1)
 				version_drop(cache, version);

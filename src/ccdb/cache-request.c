@@ -16,7 +16,8 @@ bool seai_lookup_next(const struct seai_group *group, const struct seai_lookup *
                       int64_t *ret_ms)
 {
 	if (!lookup->is_fixed)
-		return seai_times_next(&group->times, from_ms, ret_ms);
+		/* Memory that a peer can write may say by now what was refused when it came. */
+		return seai_times_next(&group->times, from_ms, ret_ms) && *ret_ms != INT64_MAX;
 	if (from_ms > lookup->fixed_ms)
 		return false;
 	*ret_ms = lookup->fixed_ms;
@@ -124,8 +125,12 @@ static int request_check_room(struct sea_ccdb_cache *cache, struct seai_table_re
 		cache->wants_room_n_bytes = 0;
 		return 0;
 	}
-	seai_cache_sweep(cache, true);
+	seai_cache_sweep(cache, SEAI_SWEEP_NEEDED);
 	sea_heap_get_stats(cache->options.heap, &heap);
+	if (heap.n_bytes_largest_free < cache->wants_room_n_bytes) {
+		seai_cache_sweep(cache, SEAI_SWEEP_FIRST);
+		sea_heap_get_stats(cache->options.heap, &heap);
+	}
 	if (cache->n_fetches == 0 &&
 	    (heap.n_blocks_used <= cache->stats.n_versions || cache->wants_room_n_bytes > heap.quota_n_bytes)) {
 		if (heap.n_bytes_largest_free >= cache->wants_room_n_bytes) {
@@ -144,6 +149,41 @@ static int request_check_room(struct sea_ccdb_cache *cache, struct seai_table_re
 	return 0;
 }
 
+bool seai_table_request_asks(const struct sea_ccdb_cache *cache, const struct seai_table_request *request,
+                             const struct seai_facts *facts, int64_t time_ms)
+{
+	for (size_t g = 0; g < request->n_groups; g++)
+		for (size_t c = 0; c < cache->n_columns; c++) {
+			const struct seai_lookup *lookup = &request->groups[g].lookups[c];
+			int64_t t;
+
+			if (lookup->facts == facts && seai_lookup_next(&request->groups[g], lookup, time_ms, &t) &&
+			    t == time_ms)
+				return true;
+		}
+	return false;
+}
+
+/* 1: the first request goes on; 0: it waits for room; negative errno: it will never have it. */
+static int request_look_for_room(struct sea_ccdb_cache *cache, struct seai_table_request *request)
+{
+	const struct seai_table_request *owner = request;
+	struct sea_heap_stats heap;
+	int r;
+
+	while (owner && !seai_table_request_asks(cache, owner, cache->wants_room_facts, cache->wants_room_ms))
+		owner = owner->next;
+	if (owner == request) {
+		r = request_check_room(cache, request);
+		return r < 0 ? r : !cache->wants_room_n_bytes;
+	}
+	/* One that has its turn later waits until then; this one has nothing to do with that. */
+	sea_heap_get_stats(cache->options.heap, &heap);
+	if (!owner || (heap.n_bytes_largest_free >= cache->wants_room_n_bytes && cache->n_fetches == 0))
+		cache->wants_room_n_bytes = 0;
+	return 1;
+}
+
 int seai_table_request_advance(struct sea_ccdb_cache *cache, struct seai_table_request *request, bool is_first)
 {
 	bool is_here = true;
@@ -151,12 +191,10 @@ int seai_table_request_advance(struct sea_ccdb_cache *cache, struct seai_table_r
 	if (request->failed)
 		return request->failed;
 	if (is_first && cache->wants_room_n_bytes) {
-		const int r = request_check_room(cache, request);
+		const int r = request_look_for_room(cache, request);
 
-		if (r < 0)
+		if (r <= 0)
 			return r;
-		if (cache->wants_room_n_bytes)
-			return 0;
 	}
 	if (request->complete_epoch == cache->epoch)
 		return 1;

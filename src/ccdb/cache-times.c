@@ -17,7 +17,8 @@ int seai_times_look(const int64_t *times_ms, int64_t n_rows)
 
 	/* Without a branch, so that the compiler takes several at a time. */
 	for (int64_t i = 0; i < n_rows; i++) {
-		signs |= times_ms[i];
+		/* Not the last one that there is either: nothing could end behind it. */
+		signs |= times_ms[i] | (int64_t)((uint64_t)times_ms[i] + 1);
 		falls |= (int64_t)((uint64_t)times_ms[i] - (uint64_t)before);
 		before = times_ms[i];
 	}
@@ -127,7 +128,7 @@ int seai_times_seal(struct seai_times *times)
 			high = t > high ? t : high;
 		}
 	}
-	if (high - low < TIMES_BITMAP_N_MAX)
+	if ((uint64_t)high - (uint64_t)low < TIMES_BITMAP_N_MAX)
 		return times_by_bitmap(times, low, high);
 	return times_by_sorting(times, n_rows);
 }

@@ -40,7 +40,7 @@ uint64_t seai_times_count(const struct seai_times *times, int64_t from_ms, int64
 
 void seai_times_fini(struct seai_times *times);
 
-/* Whether rows rise, and none is negative: 1 sorted; 0 not; -ERANGE a negative one. */
+/* Whether rows rise, and none is negative or INT64_MAX: 1 sorted; 0 not; -ERANGE one is. */
 int seai_times_look(const int64_t *times_ms, int64_t n_rows);
 
 #endif

@@ -13,6 +13,8 @@
 #define CACHE_N_COLUMNS_MAX 1000
 #define CACHE_WAIT_NS INT64_C(1000000000)
 #define CACHE_N_TABLES_KEPT 16
+/* After so many new facts what is not needed any more is looked for. */
+#define CACHE_N_FACTS_LEARNED 4096
 
 int64_t seai_cache_now_ns(void)
 {
@@ -163,6 +165,29 @@ int sea_ccdb_cache_put(struct sea_ccdb_cache *cache, struct sea_message **messag
 	return 0;
 }
 
+/* Makes the answer; where there is no room, without what this request does not need. -EAGAIN: others may let go of some. */
+static int cache_answer(struct sea_ccdb_cache *cache, struct seai_table_request *request,
+                        struct sea_message **ret_answer)
+{
+	struct sea_heap_stats heap;
+	int r = seai_table_request_answer(cache, request, ret_answer, &request->error);
+
+	if (r != -ENOSPC)
+		return r;
+	seai_cache_sweep(cache, SEAI_SWEEP_FIRST);
+	request->error = (struct sea_error){ 0 };
+	r = seai_table_request_answer(cache, request, ret_answer, &request->error);
+	if (r != -ENOSPC)
+		return r;
+	sea_heap_get_stats(cache->options.heap, &heap);
+	if (cache->n_fetches || heap.n_blocks_used > cache->stats.n_versions)
+		return -EAGAIN;
+	return sea_error_set(&request->error, -E2BIG, "table",
+	                     "%lld rows do not fit into the quota of %llu bytes beside %llu bytes of their objects",
+	                     (long long)request->n_rows, (unsigned long long)heap.quota_n_bytes,
+	                     (unsigned long long)cache->stats.n_versions_bytes);
+}
+
 int sea_ccdb_cache_take(struct sea_ccdb_cache *cache, struct sea_message **ret_answer, struct sea_error *error)
 {
 	struct seai_table_request *request = cache->first;
@@ -174,9 +199,11 @@ int sea_ccdb_cache_take(struct sea_ccdb_cache *cache, struct sea_message **ret_a
 	if (r == 0)
 		return 0;
 	if (r > 0) {
-		r = seai_table_request_answer(cache, request, ret_answer, &request->error);
-		/* The heap is full: whoever holds tables has to let go of one. */
+		r = cache_answer(cache, request, ret_answer);
+		/* The heap is full, and whoever holds tables has to let go of one; or a peer has changed times since they were looked up. */
 		if (r == -EAGAIN) {
+			request->error = (struct sea_error){ 0 };
+			request->complete_epoch = 0;
 			seai_cache_look_again(cache, INT64_C(2000000));
 			return 0;
 		}
@@ -196,9 +223,10 @@ int sea_ccdb_cache_take(struct sea_ccdb_cache *cache, struct sea_message **ret_a
 	cache->n_answered = request->number;
 	cache->stats.n_waiting--;
 	seai_table_request_free(request);
-	/* Only where something is here that this table did not need. */
-	if (r < 0 || cache->stats.n_versions > cache->n_last_versions) {
-		seai_cache_sweep(cache, false);
+	/* Only where something is here that this table did not need, or much was learned, be it that there is nothing. */
+	if (r < 0 || cache->stats.n_versions > cache->n_last_versions ||
+	    cache->n_facts > cache->n_facts_kept + CACHE_N_FACTS_LEARNED) {
+		seai_cache_sweep(cache, SEAI_SWEEP_RECENT);
 		seai_cache_trim_facts(cache);
 	}
 	if (cache->first)

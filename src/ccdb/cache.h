@@ -19,6 +19,7 @@
 #include "ccdb/cache-times.h"
 
 #define SEAI_NO_RUN INT64_C(-1)
+#define SEAI_N_BOOK_BUCKETS 4096
 
 /* A version of the object at a path; or, with another status than 0, that there is none. */
 struct seai_version {
@@ -33,9 +34,10 @@ struct seai_version {
 	uint64_t n_bytes;             /* of its content */
 	uint64_t last_table;          /* the number of the last table that used it */
 	uint64_t n_facts;             /* facts that name it */
-	/* While a table is made: its row of the object table, and for which column of which table that is said. */
+	uint64_t mark;                /* the last sweep for which the first request needs it */
+	/* While an answer is made: its row of the object table, and for which column of which attempt that is said. */
 	uint32_t row, row_column;
-	uint64_t row_table;
+	uint64_t row_answer;
 };
 
 struct seai_path {
@@ -54,7 +56,8 @@ struct seai_fact {
 
 /* All facts of a path, and of a run where that is a constraint. Sorted, disjoint. */
 struct seai_facts {
-	struct seai_facts *next;
+	struct seai_facts *next, *next_in_bucket;
+	struct sea_ccdb_cache *cache;
 	struct seai_path *path;
 	int64_t run; /* SEAI_NO_RUN: no constraint */
 	struct seai_fact *facts;
@@ -104,7 +107,8 @@ struct seai_table_request {
 	size_t n_batches;
 	int64_t n_rows;
 	struct seai_group *groups;
-	size_t n_groups;
+	size_t n_groups, n_groups_max;
+	size_t *group_map; /* while it is read: a hash table of 2 n_groups_max places, each 0 or the number of a group and 1 */
 	uint64_t complete_epoch; /* when it lacked nothing; 0: never */
 	uint64_t n_bytes_named;  /* what its rows would take with the bytes of their objects */
 	struct sea_error error;
@@ -131,15 +135,19 @@ struct sea_ccdb_cache {
 	int epoll_fd;
 	int timer_fd;
 	struct seai_path *paths;
-	struct seai_facts *books;
+	struct seai_facts *books, *buckets[SEAI_N_BOOK_BUCKETS]; /* the same by path and run */
 	struct seai_table_request *first, **last;
 	uint64_t n_requests, n_answered;
-	size_t n_fetches;            /* on their way */
-	uint64_t wants_room_n_bytes; /* an object of so many bytes waits for room; 0: none */
-	char wants_room_path[1025];  /* its path */
-	bool is_advancing, is_again; /* a fetch was answered meanwhile */
-	uint64_t n_last_versions;    /* with content, that the last answer named */
-	uint64_t epoch;              /* another one whenever a fact or an object comes or goes */
+	size_t n_fetches;                          /* on their way */
+	uint64_t wants_room_n_bytes;               /* an object of so many bytes waits for room; 0: none */
+	char wants_room_path[1025];                /* its path */
+	const struct seai_facts *wants_room_facts; /* for whom: never followed, only compared */
+	int64_t wants_room_ms;
+	uint64_t n_answers, n_sweeps; /* attempts */
+	size_t n_facts, n_facts_kept; /* in all books: now, and after the last that was forgotten */
+	bool is_advancing, is_again;  /* a fetch was answered meanwhile */
+	uint64_t n_last_versions;     /* with content, that the last answer named */
+	uint64_t epoch;               /* another one whenever a fact or an object comes or goes */
 	/* Books of the last group that was looked up, one per column: the next is mostly of the same run. */
 	struct seai_facts **memo_facts;
 	int64_t memo_run;
@@ -157,8 +165,15 @@ struct seai_version *seai_version_find(struct seai_path *path, const char *uuid)
 /* A version of what an answer says, without content. NULL: no memory. headers may be NULL. */
 struct seai_version *seai_version_new(struct seai_path *path, const struct sea_ccdb_version *info,
                                       const struct sea_ccdb_object *object, int32_t status, const char *reason);
-/* Forgets content that nobody needs, and versions that no fact names. is_short: only what the first request needs counts, and what others hold. */
-void seai_cache_sweep(struct sea_ccdb_cache *cache, bool is_short);
+/* What a sweep spares, besides what others hold. */
+enum seai_sweep {
+	SEAI_SWEEP_RECENT, /* what the last tables used, and all requests need */
+	SEAI_SWEEP_NEEDED, /* what requests need */
+	SEAI_SWEEP_FIRST,  /* what the first request needs: the others fetch theirs again */
+};
+
+/* Forgets content, and versions that no fact names. */
+void seai_cache_sweep(struct sea_ccdb_cache *cache, enum seai_sweep sweep);
 void seai_cache_free_paths(struct sea_ccdb_cache *cache);
 
 /* cache-facts.c */
@@ -168,7 +183,7 @@ struct seai_facts *seai_cache_facts(struct sea_ccdb_cache *cache, const char *pa
 struct seai_fact *seai_facts_find(const struct seai_facts *facts, int64_t time_ms);
 /* Says that a version counts in an interval; what was said of it before goes. 0; -ENOMEM. */
 int seai_facts_put(struct seai_facts *facts, const struct seai_fact *fact);
-/* Forgets facts of versions that are not here any more, if there are many. */
+/* Forgets facts that none of the last tables needed, if there are many. */
 void seai_cache_trim_facts(struct sea_ccdb_cache *cache);
 void seai_cache_free_facts(struct sea_ccdb_cache *cache);
 
@@ -189,6 +204,9 @@ void seai_version_fetch_free(struct seai_version_fetch *fetch);
 
 /* Asks for what is missing. 1: all is here; 0: not yet; negative errno: it fails, request->error says why. */
 int seai_table_request_advance(struct sea_ccdb_cache *cache, struct seai_table_request *request, bool is_first);
+/* Whether some column of a request asks a book at a time. */
+bool seai_table_request_asks(const struct sea_ccdb_cache *cache, const struct seai_table_request *request,
+                             const struct seai_facts *facts, int64_t time_ms);
 /* Which fact counts for a column at a time; NULL: none that is good enough for this request. */
 struct seai_fact *seai_table_request_fact(const struct sea_ccdb_cache *cache, const struct seai_table_request *request,
                                           const struct seai_lookup *lookup, const struct sea_ccdb_column *column,
@@ -199,6 +217,7 @@ bool seai_lookup_next(const struct seai_group *group, const struct seai_lookup *
 
 /* cache-answer.c */
 
+/* 0; -EAGAIN times have changed meanwhile; -ENOSPC the heap has no room for the tables; other negative errno: it fails, and error says why. */
 int seai_table_request_answer(struct sea_ccdb_cache *cache, struct seai_table_request *request,
                               struct sea_message **ret_answer, struct sea_error *error);
 
