@@ -94,7 +94,8 @@ static void script_write(const struct demo_plot *plot, const char *path, FILE *f
 		        "set label '%s' at %.3f,graph %.2f offset 0.5,0 tc rgb '#c03030'\n",
 		        seconds, seconds, plot->events[i].name, seconds, 0.12 + 0.14 * i);
 	}
-	fputs("set ylabel 'timeframes'\nplot $data using 1:2 with lines lw 2 lc rgb '#2060a0' title 'checked by the sink'\n"
+	/* The words once, at the top; the lines in each. */
+	fputs("set ylabel 'timeframes'\nplot $data using 1:2 with lines lw 2 lc rgb '#2060a0' title 'checked by the sink'\nunset label\n"
 	      "plot $data using 1:3 with steps lw 1.5 lc rgb '#2060a0' title 'on their way between reader and sink'\n",
 	      file);
 	if (plot->has_tables)

@@ -261,7 +261,7 @@ static void victim_kill(struct demo_run *run, struct watch *watch, uint64_t n_ch
 {
 	run->victim->is_killed = true;
 	kill(run->victim->pid, SIGKILL);
-	demo_plot_event(&run->plot, "killed", demo_now_ns());
+	demo_plot_event(&run->plot, "a processor is killed", demo_now_ns());
 	phase_set(watch, PHASE_KILLED, n_checked);
 }
 
@@ -281,7 +281,7 @@ static int victim_restart(struct demo_run *run, struct watch *watch, uint64_t n_
 	run->successor = process_start(run, DEMO_SLOT_PROCESSOR + run->plan->n_processors, name, old->processor, 1);
 	if (!run->successor)
 		return -EIO;
-	demo_plot_event(&run->plot, "restarted", demo_now_ns());
+	demo_plot_event(&run->plot, "and started again", demo_now_ns());
 	phase_set(watch, PHASE_RESTARTED, n_checked);
 	return 0;
 }

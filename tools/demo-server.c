@@ -81,7 +81,7 @@ static pid_t command_start(const struct demo_calibration *calibration, const cha
 static char *log_last(const struct demo_calibration *calibration, char *line, size_t n_bytes)
 {
 	TOOL_AUTO_FILE FILE *file = NULL;
-	char name[240], text[400];
+	char name[240], text[256];
 
 	snprintf(line, n_bytes, "no reason given");
 	snprintf(name, sizeof(name), "%s/log", calibration->directory);
@@ -184,24 +184,41 @@ static int piece_write(const char *from, uint64_t offset, uint64_t n_bytes, cons
 	return n_done ? 0 : -ENODATA;
 }
 
-/*
- * The content of version number i: a piece of one of the input's files after the other, and when all have been used, of other places in
- * them. name receives where it is, within the folder of imports.
- */
-static int content_make(struct demo_calibration *calibration, const struct input_list *input, size_t i,
-                        uint32_t n_bytes_max, char *name, size_t n_name)
+/* The next file of the input that is not much smaller than an object may be; where there is none, the next that is not empty. */
+static const struct input_file *file_next(const struct input_list *input, size_t *cursor, uint32_t n_bytes_max)
 {
-	char path[260];
+	for (unsigned least = n_bytes_max / 2;; least = 1) {
+		for (size_t tries = 0; tries < input->n_files; tries++) {
+			const size_t n = *cursor + tries;
+
+			if (input->files[n % input->n_files].n_bytes >= least) {
+				*cursor = n + 1;
+				return &input->files[n % input->n_files];
+			}
+		}
+		if (least == 1)
+			return NULL;
+	}
+}
+
+/*
+ * The content of a version: the beginning of one of the input's files after the other, and when all have been used, other places in
+ * them. name is of what it becomes, within the folder of imports.
+ */
+static int content_make(struct demo_calibration *calibration, const struct input_list *input, size_t *cursor,
+                        uint32_t n_bytes_max, const char *name)
+{
+	char path[300];
 	int r = -ENODATA;
 
-	snprintf(name, n_name, "%04zu.data", i);
-	snprintf(path, sizeof(path), "%s/import/%s", calibration->directory, name);
-	for (size_t tries = 0; r == -ENODATA && tries <= input->n_files; tries++) {
-		const size_t n = i + tries;
-		const struct input_file *file = &input->files[n % input->n_files];
-		/* The second time round from another place. A prime, so that places differ for long. */
-		const uint64_t offset = n / input->n_files * 4099 % (file->n_bytes ? file->n_bytes : 1);
+	snprintf(path, sizeof(path), "%.199s/import/%.31s", calibration->directory, name);
+	for (size_t tries = 0; r == -ENODATA && tries < input->n_files; tries++) {
+		const struct input_file *file = file_next(input, cursor, n_bytes_max);
+		/* A prime, so that places differ for long. */
+		const uint64_t offset = file ? (*cursor - 1) / input->n_files * 4099 % file->n_bytes : 0;
 
+		if (!file)
+			return -ENODATA;
 		r = piece_write(file->path, offset, n_bytes_max, path);
 	}
 	return r;
@@ -212,18 +229,20 @@ static int import_write(struct demo_calibration *calibration, const struct demo_
 {
 	TOOL_AUTO_JSON json_t *list = json_array();
 	struct demo_version version;
-	char name[240];
+	char manifest[240], name[32];
+	size_t cursor = 0;
 	int r = 0;
 
-	snprintf(name, sizeof(name), "%s/import", calibration->directory);
-	if (mkdir(name, 0700) < 0)
+	snprintf(manifest, sizeof(manifest), "%s/import", calibration->directory);
+	if (mkdir(manifest, 0700) < 0)
 		return -errno;
 	for (size_t i = 0; r == 0 && demo_timeline_version(plan, i, &version) == 0; i++) {
 		const struct demo_column *column = &demo_columns[version.column];
 		json_t *item;
 		char run[16];
 
-		r = content_make(calibration, plan->input, i, column->n_bytes_max, name, sizeof(name));
+		snprintf(name, sizeof(name), "%04zu.data", i);
+		r = content_make(calibration, plan->input, &cursor, column->n_bytes_max, name);
 		if (r < 0)
 			return r;
 		snprintf(run, sizeof(run), "%d", version.run);
@@ -235,8 +254,8 @@ static int import_write(struct demo_calibration *calibration, const struct demo_
 			return -ENOMEM;
 		calibration->n_versions++;
 	}
-	snprintf(name, sizeof(name), "%s/import/import.json", calibration->directory);
-	return json_dump_file(list, name, JSON_INDENT(1)) == 0 ? 0 : -EIO;
+	snprintf(manifest, sizeof(manifest), "%s/import/import.json", calibration->directory);
+	return json_dump_file(list, manifest, JSON_INDENT(1)) == 0 ? 0 : -EIO;
 }
 
 static int64_t now_ms(void)

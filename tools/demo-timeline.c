@@ -21,6 +21,8 @@ const struct demo_column demo_columns[DEMO_N_COLUMNS] = {
 
 /* The row times of a scrambled timeframe go round in steps of this, a prime. */
 #define SCRAMBLE 7919u
+/* Of a timeframe's files for each row of its table, at least; a row's keys are 12. */
+#define ROW_N_BYTES 24u
 /* Where in a timeframe a border lies that is none of a timeframe's. */
 #define INSIDE_MS 7
 
@@ -41,11 +43,22 @@ static uint64_t timeframe_random(const struct demo_plan *plan, uint64_t timefram
 
 uint32_t demo_timeline_n_rows(const struct demo_plan *plan, uint64_t timeframe)
 {
-	uint64_t random = timeframe_random(plan, timeframe);
+	uint64_t random = timeframe_random(plan, timeframe), n_bytes = 0;
+	uint32_t sizes[DEMO_N_PARTS_MAX], n_rows;
+	unsigned n_parts = demo_plan_sizes(plan, timeframe, sizes);
 	/* As many decades up as down: from 1000 to 10000, or from 10000 to 100000. */
 	uint32_t low = random & 1 ? 10 * DEMO_N_ROWS_MIN : DEMO_N_ROWS_MIN;
 
-	return low + (uint32_t)((random >> 1) % (9 * (uint64_t)low + 1));
+	n_rows = low + (uint32_t)((random >> 1) % (9 * (uint64_t)low + 1));
+	/*
+	 * The key table is the smaller half of its message. Were it the larger, the cache, which leaves it out, would have the rest
+	 * copied rather than pin it; and a copy is no longer the reader's to send again when a processor dies.
+	 */
+	for (unsigned i = 0; i < n_parts; i++)
+		n_bytes += sizes[i];
+	if (n_rows > n_bytes / ROW_N_BYTES)
+		n_rows = n_bytes / ROW_N_BYTES ? (uint32_t)(n_bytes / ROW_N_BYTES) : 1;
+	return n_rows;
 }
 
 int64_t demo_timeline_begin_ms(uint64_t timeframe)

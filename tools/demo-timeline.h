@@ -17,6 +17,7 @@ struct demo_plan;
 /* The time that the data of one timeframe took, and when the first began. */
 #define DEMO_TIMEFRAME_MS 20
 #define DEMO_BEGIN_MS INT64_C(1700000000000)
+/* Rows of a timeframe, fewer only where it is small. */
 #define DEMO_N_ROWS_MIN 1000u
 #define DEMO_N_ROWS_MAX 100000u
 /* The run changes once, in the middle of a timeframe in the middle. */
@@ -41,6 +42,9 @@ struct demo_version {
 	int64_t from_ms, until_ms;
 	int32_t run; /* 0: of any */
 };
+
+/* With parts smaller than this, a timeframe can be smaller than the schema of its table. */
+#define DEMO_PART_N_BYTES_MIN 64u
 
 uint32_t demo_timeline_n_rows(const struct demo_plan *plan, uint64_t timeframe);
 /* The first ms of a timeframe. */

@@ -206,6 +206,9 @@ static int settings_read(struct options *options, int argc, char **argv, struct 
 		plan->n_processors = settings->with_calibration ? 3 : 2;
 	if (plan->part_n_bytes_min > plan->part_n_bytes_max)
 		return options_wrong(options, "--part-min is larger than --part-max");
+	if (settings->with_calibration && plan->part_n_bytes_min < DEMO_PART_N_BYTES_MIN)
+		return options_wrong(options, "--part-min: at least %u with calibration (or --no-calibration)",
+		                     DEMO_PART_N_BYTES_MIN);
 	if (demo_plan_make(plan, settings->n_bytes) < 0)
 		return options_wrong(options, "--size: more than ten million timeframes of such small parts");
 	if (settings->with_kill && plan->n_timeframes < DEMO_N_TIMEFRAMES_TO_KILL)
