@@ -48,6 +48,7 @@ static const struct {
 	{ "attach", "joining a session whose peer has 64 GiB", bench_attach },
 #ifdef SEALANE_COMMAND_CCDB
 	{ "ccdb", "the CCDB server: queries at 2000 a second, a download of 64 MiB", bench_ccdb },
+	{ "cache", "a key table of 100 columns is answered, and nothing has changed", bench_cache },
 #endif
 };
 #define N_BENCHES (sizeof benches / sizeof *benches)

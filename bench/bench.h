@@ -320,6 +320,7 @@ int bench_forward(void);
 int bench_crowd(void);
 int bench_resolve(void);
 int bench_ccdb(void);
+int bench_cache(void);
 int bench_region(void);
 int bench_fragmentation(void);
 int bench_attach(void);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <sealane/arrow/arrow.h>
 #include <sealane/ccdb/ccdb.h>
 
 #define N_COLUMNS 100

@@ -20,7 +20,6 @@ struct seai_answer {
 	struct sea_table_object *objects;
 	struct seai_version **parts; /* in the order of their part numbers */
 	size_t n_objects, n_objects_max, n_parts, n_parts_max;
-	const struct sea_arrow_schema *keys;
 };
 
 static int answer_grow(void *array, size_t n, size_t *n_max, size_t size)
@@ -175,38 +174,61 @@ static void answer_fini(struct seai_answer *answer)
 	free(answer->parts);
 }
 
-/* The message: other parts of the request's, the two tables, the objects. */
-static int answer_make(struct seai_answer *answer, struct sea_table_writer *writer, struct sea_message **ret_answer,
+/* The two tables, and the objects. */
+static int answer_make(struct seai_answer *answer, struct sea_table_writer *writer, struct sea_message **ret_message,
                        struct sea_error *error)
 {
-	const struct sea_ccdb_cache_options *options = &answer->cache->options;
-	struct sea_message *message = answer->request->message;
-	const size_t n_others = options->is_apart ? 0 : sea_message_n_parts(message);
 	struct sea_frame_options frame_options = { .n_bytes_max = { sea_table_writer_n_bytes(writer) + 4096 },
-		                                   .n_parts_hint = (uint32_t)(n_others + answer->n_parts + 2) };
+		                                   .n_parts_hint = (uint32_t)answer->n_parts + 2 };
 	struct sea_frame *frame = NULL;
-	int r;
+	int r = sea_frame_new(&frame, answer->cache->options.heap, &frame_options, 0);
 
-	/* Parts of others that are small are copied there, rather than have them pin what they lie in. */
-	for (size_t i = 0; i < n_others; i++) {
-		struct sea_part part;
-
-		if (sea_message_get_part(message, i, &part) == 0 && part.n_bytes < (64u << 10))
-			frame_options.n_bytes_max[0] += part.n_bytes + 64;
-	}
-	r = sea_frame_new(&frame, options->heap, &frame_options, 0);
 	if (r == -ENOMEM)
 		r = -EAGAIN;
-	for (size_t i = 0; i < n_others && r >= 0; i++)
-		if (i != answer->request->key_part)
-			r = sea_frame_add_part_of(frame, message, i);
 	if (r >= 0)
 		r = sea_table_writer_add_to(writer, frame, 0, error);
 	for (size_t i = 0; i < answer->n_parts && r >= 0; i++)
 		r = sea_frame_add_part_of(frame, answer->parts[i]->object, 0);
 	if (r >= 0)
+		r = sea_frame_seal(&frame, ret_message);
+	sea_frame_free(frame);
+	return r < 0 ? r : 0;
+}
+
+/* The other parts of the request's message before the tables. Takes *tables. */
+static int answer_join(struct sea_ccdb_cache *cache, const struct seai_table_request *request,
+                       struct sea_message **tables, struct sea_message **ret_answer)
+{
+	const size_t n_others = cache->options.is_apart ? 0 : sea_message_n_parts(request->message);
+	struct sea_frame_options frame_options = { .n_bytes_max = { 4096 } };
+	struct sea_frame *frame = NULL;
+	int r;
+
+	if (n_others <= 1) {
+		*ret_answer = *tables;
+		*tables = NULL;
+		return 0;
+	}
+	frame_options.n_parts_hint = (uint32_t)(n_others + sea_message_n_parts(*tables));
+	/* Parts of others that are small are copied there, rather than have them pin what they lie in. */
+	for (size_t i = 0; i < n_others; i++) {
+		struct sea_part part;
+
+		if (sea_message_get_part(request->message, i, &part) == 0 && part.n_bytes < (64u << 10))
+			frame_options.n_bytes_max[0] += part.n_bytes + 64;
+	}
+	r = sea_frame_new(&frame, cache->options.heap, &frame_options, 0);
+	if (r == -ENOMEM)
+		r = -EAGAIN;
+	for (size_t i = 0; i < n_others && r >= 0; i++)
+		if (i != request->key_part)
+			r = sea_frame_add_part_of(frame, request->message, i);
+	if (r >= 0)
+		r = sea_frame_add_message(frame, *tables);
+	if (r >= 0)
 		r = sea_frame_seal(&frame, ret_answer);
 	sea_frame_free(frame);
+	*tables = sea_message_unref(*tables);
 	return r < 0 ? r : 0;
 }
 
@@ -228,19 +250,19 @@ static uint64_t answer_named_bytes(const struct seai_answer *answer)
 	return n_bytes;
 }
 
-int seai_table_request_answer(struct sea_ccdb_cache *cache, struct seai_table_request *request,
-                              struct sea_message **ret_answer, struct sea_error *error)
+/* New tables for a request. */
+static int answer_write(struct sea_ccdb_cache *cache, struct seai_table_request *request,
+                        struct sea_message **ret_tables, struct sea_error *error)
 {
-	struct seai_answer answer = { .cache = cache,
-		                      .request = request,
-		                      .keys = sea_arrow_reader_schema(request->reader) };
+	struct seai_answer answer = { .cache = cache, .request = request };
+	const struct sea_arrow_schema *keys = sea_arrow_reader_schema(request->reader);
 	struct sea_table_writer *writer = NULL;
 	int r = answer_collect(&answer);
 
 	if (r == 0) {
 		const struct sea_table_plan plan = {
-			.metadata = answer.keys->metadata,
-			.n_metadata = answer.keys->n_metadata,
+			.metadata = keys->metadata,
+			.n_metadata = keys->n_metadata,
 			.columns = answer.columns,
 			.n_columns = cache->n_columns,
 			.groups = answer.groups,
@@ -253,16 +275,40 @@ int seai_table_request_answer(struct sea_ccdb_cache *cache, struct seai_table_re
 		};
 
 		r = sea_table_writer_new(&writer, &plan, error);
-		if (r == 0)
-			r = answer_make(&answer, writer, ret_answer, error);
-		if (r == 0) {
-			cache->stats.n_bytes_named += answer_named_bytes(&answer);
-			cache->n_last_versions = answer.n_parts;
-		}
 	}
-	if (r < 0 && r != -EAGAIN && error && !error->code)
-		sea_error_set(error, r, "table", "%s", sea_error_text(r));
+	if (r == 0)
+		r = answer_make(&answer, writer, ret_tables, error);
+	if (r == 0) {
+		request->n_bytes_named = answer_named_bytes(&answer);
+		cache->n_last_versions = answer.n_parts;
+	}
 	sea_table_writer_free(writer);
 	answer_fini(&answer);
+	return r;
+}
+
+int seai_table_request_answer(struct sea_ccdb_cache *cache, struct seai_table_request *request,
+                              struct sea_message **ret_answer, struct sea_error *error)
+{
+	struct sea_message *tables = seai_bundle_try(cache, request);
+	int r = 0;
+
+	if (tables) {
+		cache->stats.n_reused++;
+		for (size_t c = 0; c < cache->n_columns; c++)
+			request->n_bytes_named += (uint64_t)request->n_rows * cache->bundle.versions[c]->n_bytes;
+	} else {
+		/* The old one goes before its like is made: it may be large. */
+		seai_bundle_forget(cache);
+		r = answer_write(cache, request, &tables, error);
+		if (r == 0)
+			seai_bundle_keep(cache, request, tables);
+	}
+	if (r == 0)
+		r = answer_join(cache, request, &tables, ret_answer);
+	if (r == 0)
+		cache->stats.n_bytes_named += request->n_bytes_named;
+	if (r < 0 && r != -EAGAIN && error && !error->code)
+		sea_error_set(error, r, "table", "%s", sea_error_text(r));
 	return r;
 }

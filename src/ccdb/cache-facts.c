@@ -114,15 +114,17 @@ void seai_cache_trim_facts(struct sea_ccdb_cache *cache)
 		                     facts->last_table + cache->options.n_tables_kept >= cache->n_answered;
 
 		for (size_t i = 0; facts->n_facts > FACTS_N_MAX / 2 && !facts->fetches && i < facts->n_facts;) {
-			if (facts->facts[i].version->last_table + cache->options.n_tables_kept < cache->n_answered)
+			if (facts->facts[i].version->last_table + cache->options.n_tables_kept < cache->n_answered) {
 				facts_remove(facts, i);
-			else
+				cache->epoch++;
+			} else
 				i++;
 		}
 		if (++n_books > FACTS_N_BOOKS_MAX && !is_used) {
 			while (facts->n_facts)
 				facts_remove(facts, facts->n_facts - 1);
 			*link = facts->next;
+			cache->has_memo = false;
 			free(facts->facts);
 			free(facts);
 			continue;

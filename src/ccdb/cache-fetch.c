@@ -160,6 +160,7 @@ static int fetch_learn(struct seai_version_fetch *fetch, struct seai_version *ve
 	struct seai_fact fact = { .version = version, .asked_table = fetch->asked_table, .asked_ns = fetch->asked_ns };
 
 	fetch_interval(fetch, info, &fact);
+	fetch->cache->epoch++;
 	return seai_facts_put(fetch->facts, &fact);
 }
 
@@ -204,8 +205,10 @@ static int fetch_take(struct seai_version_fetch *fetch, const struct sea_ccdb_re
 	if (!version)
 		return -ENOMEM;
 	version->last_table = version->last_table > fetch->asked_table ? version->last_table : fetch->asked_table;
-	if (result->version.valid_until_ms >= 0)
+	if (result->version.valid_until_ms >= 0 && result->version.valid_until_ms != version->info.valid_until_ms) {
 		version->info.valid_until_ms = result->version.valid_until_ms;
+		seai_bundle_forget(cache);
+	}
 	if (result->status == SEA_CCDB_OK) {
 		r = fetch_keep_content(fetch, version, result->object);
 		if (r < 0)

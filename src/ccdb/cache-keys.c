@@ -193,24 +193,40 @@ static int keys_read(struct seai_table_request *request, int time, int run, stru
 	}
 }
 
+/* The book of a column for a run; its path is found once. NULL: no memory, or no path, which is said. */
+static struct seai_facts *keys_facts(struct sea_ccdb_cache *cache, const struct sea_ccdb_column *column, int64_t run,
+                                     struct sea_error *error)
+{
+	char path[sizeof(column->paths)];
+
+	if (sea_ccdb_column_path(column, run, path, sizeof(path)) < 0) {
+		sea_error_set(error, -EINVAL, column->name, "has no path for run %lld", (long long)run);
+		return NULL;
+	}
+	return seai_cache_facts(cache, path, column->run_mode == SEA_CCDB_RUN_CONSTRAINT ? run : SEAI_NO_RUN);
+}
+
 /* What each column wants in a group. */
 static int keys_look_up(struct sea_ccdb_cache *cache, struct seai_group *group, struct sea_error *error)
 {
 	group->lookups = calloc(cache->n_columns, sizeof(*group->lookups));
 	if (!group->lookups)
 		return -ENOMEM;
+	if (!cache->has_memo || cache->memo_run != group->run) {
+		cache->has_memo = false;
+		for (size_t c = 0; c < cache->n_columns; c++) {
+			cache->memo_facts[c] = keys_facts(cache, &cache->columns[c], group->run, error);
+			if (!cache->memo_facts[c])
+				return error && error->code ? error->code : -ENOMEM;
+		}
+		cache->has_memo = true;
+		cache->memo_run = group->run;
+	}
 	for (size_t c = 0; c < cache->n_columns; c++) {
 		const struct sea_ccdb_column *column = &cache->columns[c];
 		struct seai_lookup *lookup = &group->lookups[c];
-		char path[sizeof(column->paths)];
 
-		if (sea_ccdb_column_path(column, group->run, path, sizeof(path)) < 0)
-			return sea_error_set(error, -EINVAL, column->name, "has no path for run %lld",
-			                     (long long)group->run);
-		lookup->facts = seai_cache_facts(
-			cache, path, column->run_mode == SEA_CCDB_RUN_CONSTRAINT ? group->run : SEAI_NO_RUN);
-		if (!lookup->facts)
-			return -ENOMEM;
+		lookup->facts = cache->memo_facts[c];
 		lookup->facts->last_table = cache->n_requests + 1;
 		lookup->is_fixed = column->run_mode == SEA_CCDB_RUN_IS_TIME || column->is_per_run;
 		lookup->fixed_ms = column->run_mode == SEA_CCDB_RUN_IS_TIME ? group->run : group->times.first_ms;

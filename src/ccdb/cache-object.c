@@ -96,6 +96,7 @@ static void version_free(struct seai_version *version)
 static void version_drop(struct sea_ccdb_cache *cache, struct seai_version *version)
 {
 	version->object = sea_message_unref(version->object);
+	cache->epoch++;
 	cache->stats.n_versions--;
 	cache->stats.n_versions_bytes -= version->n_bytes;
 	cache->stats.n_dropped++;
@@ -130,8 +131,10 @@ void seai_cache_sweep(struct sea_ccdb_cache *cache, bool is_short)
 		if (is_short)
 			break;
 	}
-	if (is_short)
+	if (is_short) {
+		seai_bundle_forget(cache);
 		oldest = next;
+	}
 	for (struct seai_path *path = cache->paths; path; path = path->next) {
 		struct seai_version **link = &path->versions;
 

@@ -158,6 +158,8 @@ int seai_table_request_advance(struct sea_ccdb_cache *cache, struct seai_table_r
 		if (cache->wants_room_n_bytes)
 			return 0;
 	}
+	if (request->complete_epoch == cache->epoch)
+		return 1;
 	for (size_t g = 0; g < request->n_groups; g++)
 		for (size_t c = 0; c < cache->n_columns; c++) {
 			const int r = request_look(cache, request, &request->groups[g], c, is_first);
@@ -166,5 +168,7 @@ int seai_table_request_advance(struct sea_ccdb_cache *cache, struct seai_table_r
 				return r;
 			is_here = is_here && r == 1;
 		}
+	if (is_here)
+		request->complete_epoch = cache->epoch;
 	return is_here;
 }

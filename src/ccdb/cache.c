@@ -93,7 +93,9 @@ int sea_ccdb_cache_new(struct sea_ccdb_cache **ret_cache, const struct sea_ccdb_
 	cache->columns = calloc(options->n_columns, sizeof(*cache->columns));
 	cache->time_column = options->time_column ? strdup(options->time_column) : NULL;
 	cache->run_column = options->run_column ? strdup(options->run_column) : NULL;
-	if (!cache->columns || (options->time_column && !cache->time_column) ||
+	cache->memo_facts = calloc(options->n_columns, sizeof(struct seai_facts *));
+	cache->epoch = 1;
+	if (!cache->columns || !cache->memo_facts || (options->time_column && !cache->time_column) ||
 	    (options->run_column && !cache->run_column))
 		r = -ENOMEM;
 	for (size_t i = 0; i < options->n_columns && r == 0; i++) {
@@ -124,6 +126,7 @@ struct sea_ccdb_cache *sea_ccdb_cache_free(struct sea_ccdb_cache *cache)
 		cache->first = request->next;
 		seai_table_request_free(request);
 	}
+	seai_bundle_forget(cache);
 	seai_cache_free_paths(cache);
 	sea_ccdb_client_free(cache->client);
 	if (cache->epoll_fd >= 0)
@@ -131,6 +134,7 @@ struct sea_ccdb_cache *sea_ccdb_cache_free(struct sea_ccdb_cache *cache)
 	if (cache->timer_fd >= 0)
 		close(cache->timer_fd);
 	free(cache->columns);
+	free(cache->memo_facts);
 	free(cache->time_column);
 	free(cache->run_column);
 	free(cache);

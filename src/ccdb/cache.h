@@ -105,8 +105,20 @@ struct seai_table_request {
 	int64_t n_rows;
 	struct seai_group *groups;
 	size_t n_groups;
+	uint64_t complete_epoch; /* when it lacked nothing; 0: never */
+	uint64_t n_bytes_named;  /* what its rows would take with the bytes of their objects */
 	struct sea_error error;
 	int failed; /* negative errno: it is to be answered by an error */
+};
+
+/* The tables and objects of the last answer, to be used again where the next one would be the same. */
+struct seai_bundle {
+	struct sea_message *message;    /* NULL: there is none */
+	struct seai_version **versions; /* one per column, for all rows */
+	int64_t *n_rows;                /* of each batch */
+	size_t n_batches;
+	char *metadata; /* of the key table, see bundle_metadata() */
+	size_t n_metadata;
 };
 
 struct sea_ccdb_cache {
@@ -127,6 +139,12 @@ struct sea_ccdb_cache {
 	char wants_room_path[1025];  /* its path */
 	bool is_advancing, is_again; /* a fetch was answered meanwhile */
 	uint64_t n_last_versions;    /* with content, that the last answer named */
+	uint64_t epoch;              /* another one whenever a fact or an object comes or goes */
+	/* Books of the last group that was looked up, one per column: the next is mostly of the same run. */
+	struct seai_facts **memo_facts;
+	int64_t memo_run;
+	bool has_memo;
+	struct seai_bundle bundle;
 	struct sea_ccdb_cache_stats stats;
 };
 
@@ -183,6 +201,15 @@ bool seai_lookup_next(const struct seai_group *group, const struct seai_lookup *
 
 int seai_table_request_answer(struct sea_ccdb_cache *cache, struct seai_table_request *request,
                               struct sea_message **ret_answer, struct sea_error *error);
+
+/* cache-bundle.c */
+
+/* The last answer's tables and objects, if they are this request's as well: a new reference; else NULL. */
+struct sea_message *seai_bundle_try(struct sea_ccdb_cache *cache, const struct seai_table_request *request);
+/* Keeps an answer's tables and objects for the next request, if that may be the same. */
+void seai_bundle_keep(struct sea_ccdb_cache *cache, const struct seai_table_request *request,
+                      struct sea_message *message);
+void seai_bundle_forget(struct sea_ccdb_cache *cache);
 
 /* cache.c */
 

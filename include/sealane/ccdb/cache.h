@@ -118,6 +118,7 @@ struct sea_ccdb_cache_stats {
 	uint64_t n_versions_peak;  /**< most of them at a time */
 	uint64_t n_versions_bytes; /**< now: their bytes */
 	uint64_t n_dropped;        /**< versions that were dropped, for nobody needed them */
+	uint64_t n_reused;         /**< answers whose tables were those of the one before */
 	uint64_t n_waits_for_room; /**< times that an object had to wait for room in the heap */
 };
 
