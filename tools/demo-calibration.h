@@ -28,15 +28,15 @@ struct sea_table;
 
 /* What the processes know of the server; filled in before they are started. */
 struct demo_calibration {
-	char directory[200];   /* of all of it, removed at the end */
-	char store[220];       /* the server's folder */
-	char url[64];          /* where it listens */
-	int64_t not_after_ms;  /* the cache takes what was created until then: all that was imported */
-	uint64_t n_versions;   /* that were imported */
-	uint64_t n_bytes;      /* of them */
-	uint64_t n_files;      /* of the input, that they are pieces of */
-	bool is_stale;         /* after the import an object is replaced, of which the cache is not told: the demo must fail */
-	pid_t server;          /* 0: none */
+	char directory[200];  /* of all of it, removed at the end */
+	char store[220];      /* the server's folder */
+	char url[64];         /* where it listens */
+	int64_t not_after_ms; /* the cache takes what was created until then: all that was imported */
+	uint64_t n_versions;  /* that were imported */
+	uint64_t n_bytes;     /* of them */
+	uint64_t n_files;     /* of the input, that they are pieces of */
+	bool is_stale; /* after the import an object is replaced, of which the cache is not told: the demo must fail */
+	pid_t server;  /* 0: none */
 };
 
 /* demo-server.c: all three are the coordinator's */

@@ -164,8 +164,8 @@ static int oracle_ask_all(struct demo_oracle *oracle, uint64_t timeframe, size_t
 	memset(oracle->expected, 0xff, sizeof(oracle->expected));
 	for (unsigned column = 0; column < DEMO_N_COLUMNS; column++)
 		for (size_t i = 0; i < n_rows; i++) {
-			uint32_t *version = &oracle->expected[column][oracle->runs[i] - DEMO_RUN]
-			                                     [oracle->times_ms[i] - begin_ms];
+			uint32_t *version =
+				&oracle->expected[column][oracle->runs[i] - DEMO_RUN][oracle->times_ms[i] - begin_ms];
 			int r;
 
 			if (*version != NONE)
@@ -217,8 +217,8 @@ static void wrong_row(struct demo_oracle *oracle, struct demo_tables *tables, un
 	if (tables->n_wrong++ > 0 || !error || error->code)
 		return;
 	sea_error_set(error, -EBADMSG, demo_columns[column].path,
-	              "timeframe %" PRIu64 ", row %zu, time %" PRId64 ": the table has %s, the server's is %s%s", timeframe, row,
-	              oracle->times_ms[row], object && object->uuid[0] ? object->uuid : "nothing",
+	              "timeframe %" PRIu64 ", row %zu, time %" PRId64 ": the table has %s, the server's is %s%s",
+	              timeframe, row, oracle->times_ms[row], object && object->uuid[0] ? object->uuid : "nothing",
 	              oracle->versions[expected].uuid,
 	              object && strcmp(object->uuid, oracle->versions[expected].uuid) == 0 ? " with other bytes" : "");
 }
@@ -280,7 +280,8 @@ static int table_check(struct demo_oracle *oracle, const struct sea_table *table
 	int r;
 
 	if ((size_t)sea_table_n_rows(table) != n_rows || sea_table_n_columns(table) != DEMO_N_COLUMNS)
-		return sea_error_set(error, -EBADMSG, "table", "timeframe %" PRIu64 " has %" PRId64 " rows of %zu columns, not %zu of %u",
+		return sea_error_set(error, -EBADMSG, "table",
+		                     "timeframe %" PRIu64 " has %" PRId64 " rows of %zu columns, not %zu of %u",
 		                     timeframe, sea_table_n_rows(table), sea_table_n_columns(table), n_rows,
 		                     DEMO_N_COLUMNS);
 	if (!number || strtoull(number, NULL, 10) != timeframe)
@@ -325,8 +326,9 @@ int demo_oracle_check(struct demo_oracle *oracle, struct sea_message *message, c
 	int r = seen ? sea_table_open(&table, message, first, NULL, &first_error) : -EBADMSG;
 
 	if (r == 0 && first + table_n_parts(table) + 2 != n_parts)
-		r = sea_error_set(&first_error, -EBADMSG, "message", "timeframe %" PRIu64 " has %zu parts too many or too few",
-		                  timeframe, n_parts - first - table_n_parts(table));
+		r = sea_error_set(&first_error, -EBADMSG, "message",
+		                  "timeframe %" PRIu64 " has %zu parts too many or too few", timeframe,
+		                  n_parts - first - table_n_parts(table));
 	if (r == 0)
 		r = table_check(oracle, table, timeframe, tables, &first_error);
 	if (r == 0 && (seen->n_bytes != demo_seen_n_bytes(&oracle->seen) ||

@@ -61,10 +61,10 @@ static void rows_write(const struct demo_plot *plot, FILE *file)
 		const struct demo_sample *sample = &plot->samples[i];
 
 		/* What is sent is read before what is checked: never less in flight than there is. */
-		fprintf(file, "%.3f\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%.2f\t%.2f\n", (double)sample->time_ns / 1e9,
-		        sample->n_checked, sample->n_sent > sample->n_checked ? sample->n_sent - sample->n_checked : 0,
-		        sample->n_versions, (double)sample->n_bytes_timeframes / (1 << 20),
-		        (double)sample->n_bytes_objects / (1 << 20));
+		fprintf(file, "%.3f\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%.2f\t%.2f\n",
+		        (double)sample->time_ns / 1e9, sample->n_checked,
+		        sample->n_sent > sample->n_checked ? sample->n_sent - sample->n_checked : 0, sample->n_versions,
+		        (double)sample->n_bytes_timeframes / (1 << 20), (double)sample->n_bytes_objects / (1 << 20));
 	}
 }
 
@@ -77,8 +77,7 @@ static void script_write(const struct demo_plot *plot, const char *path, FILE *f
 
 	fputs("$data << EOD\n", file);
 	rows_write(plot, file);
-	fprintf(file,
-	        "EOD\nset terminal png size 1000,%u font ',10'\nset output '", 240 * n_rows);
+	fprintf(file, "EOD\nset terminal png size 1000,%u font ',10'\nset output '", 240 * n_rows);
 	/* In gnuplot's single quotes only the quote itself means something. */
 	for (; *path; path++)
 		fputs(*path == '\'' ? "''" : (char[]){ *path, '\0' }, file);

@@ -103,15 +103,15 @@ static json_t *calibration_json(const struct demo_run *run)
 
 	if (!calibration)
 		return json_null();
-	return json_pack(
-		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "rows", (json_int_t)tables->n_rows,
-		"cells", (json_int_t)tables->n_cells, "wrong", (json_int_t)tables->n_wrong, "versions_imported",
-		(json_int_t)calibration->n_versions, "versions_seen", (json_int_t)tables->n_seen,
-		"versions_in_memory_at_most", (json_int_t)tables->n_versions_peak, "objects_fetched",
-		(json_int_t)tables->n_fetched, "bytes_fetched", (json_int_t)tables->n_bytes_fetched,
-		"bytes_row_by_row", (json_int_t)tables->n_bytes_named, "http_requests", (json_int_t)tables->n_http,
-		"queries", (json_int_t)tables->n_queries, "asked_by_sink", (json_int_t)tables->n_asked, "rows_right",
-		rows_are_right(run));
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "rows",
+	                 (json_int_t)tables->n_rows, "cells", (json_int_t)tables->n_cells, "wrong",
+	                 (json_int_t)tables->n_wrong, "versions_imported", (json_int_t)calibration->n_versions,
+	                 "versions_seen", (json_int_t)tables->n_seen, "versions_in_memory_at_most",
+	                 (json_int_t)tables->n_versions_peak, "objects_fetched", (json_int_t)tables->n_fetched,
+	                 "bytes_fetched", (json_int_t)tables->n_bytes_fetched, "bytes_row_by_row",
+	                 (json_int_t)tables->n_bytes_named, "http_requests", (json_int_t)tables->n_http, "queries",
+	                 (json_int_t)tables->n_queries, "asked_by_sink", (json_int_t)tables->n_asked, "rows_right",
+	                 rows_are_right(run));
 }
 
 static json_t *process_json(const struct demo_run *run, const struct demo_process *process)
@@ -146,8 +146,8 @@ static void report_json(const struct demo_run *run, const struct result *result)
 	                   result->none_lost, "bytes_right", result->bytes_right, "in_order", result->in_order,
 	                   "restarted_took_part", run->with_kill ? json_boolean(result->took_part) : json_null(),
 	                   "calibration", calibration_json(run), "plot",
-	                   run->plot_path[0] ? json_string(run->plot_path) : json_null(),
-	                   "input_files", (json_int_t)run->plan->input->n_files, "processes", processes);
+	                   run->plot_path[0] ? json_string(run->plot_path) : json_null(), "input_files",
+	                   (json_int_t)run->plan->input->n_files, "processes", processes);
 	if (object && json_dumpf(object, stdout, JSON_COMPACT) == 0)
 		putchar('\n');
 	else
@@ -174,7 +174,7 @@ static void report_tables(const struct demo_run *run)
 	printf("%sbytes fetched%s    %s in %llu objects; %llu HTTP requests in all\n", bold, plain,
 	       terminal_size(a, tables->n_bytes_fetched), (unsigned long long)tables->n_fetched,
 	       (unsigned long long)tables->n_http);
-	printf("%scopied by row%s    %s it would have been, had each row the bytes of its objects\n", bold, plain,
+	printf("%srow by row%s        %s, had each row a copy of its objects\n", bold, plain,
 	       terminal_size(a, tables->n_bytes_named));
 }
 
@@ -229,7 +229,8 @@ static void report_verdict(const struct demo_run *run, const struct result *resu
 	if (run->calibration) {
 		const struct demo_tables *tables = &run->shared->tables;
 
-		snprintf(detail, sizeof(detail), "%llu stale or wrong of %llu look-ups, as the server's store says for %llu times",
+		snprintf(detail, sizeof(detail),
+		         "%llu stale or wrong of %llu look-ups; the server's store was asked %llu times",
 		         (unsigned long long)tables->n_wrong, (unsigned long long)tables->n_cells,
 		         (unsigned long long)tables->n_asked);
 		verdict_print("every row its object", rows_are_right(run), detail);

@@ -152,9 +152,9 @@ static void process_ended(struct demo_run *run, struct demo_process *process, in
 	if (process->is_killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		return;
 	if (WIFSIGNALED(status))
-		demo_run_failed(run, "the %s (process %d) was killed by signal %d (%s)%s", process->name, (int)process->pid,
-		           WTERMSIG(status), strsignal(WTERMSIG(status)),
-		           WTERMSIG(status) == SIGKILL ? ", by somebody else or for lack of memory" : "");
+		demo_run_failed(run, "the %s (process %d) was killed by signal %d (%s)%s", process->name,
+		                (int)process->pid, WTERMSIG(status), strsignal(WTERMSIG(status)),
+		                WTERMSIG(status) == SIGKILL ? ", by somebody else or for lack of memory" : "");
 	else if (WEXITSTATUS(status) != 0)
 		demo_run_failed(run, "the %s failed: %s", process->name, reason[0] ? reason : "no reason given");
 	else if (!is_expected)
@@ -310,8 +310,8 @@ static int phases_step(struct demo_run *run, struct watch *watch)
 		 * It may not stand long: stopped, it pins memory that the reader may need to go on.
 		 */
 		if (process_status(run, run->victim)->is_busy ||
-		    dealer_status(run)->n_timeframes > watch->n_at_phase + run->plan->n_processors ||
-		    n_sent >= n || (n_sent > n_checked && watch->n_ticks_still > N_TICKS_SETTLED) ||
+		    dealer_status(run)->n_timeframes > watch->n_at_phase + run->plan->n_processors || n_sent >= n ||
+		    (n_sent > n_checked && watch->n_ticks_still > N_TICKS_SETTLED) ||
 		    watch->n_ticks_phase > 3 * N_TICKS_SETTLED)
 			victim_kill(run, watch, n_checked);
 		else if (n_sent >= run->shared->limit)

@@ -30,7 +30,8 @@ static void on_destroy(void *decoded, void *userdata)
 
 int demo_seen_decoder(struct sea_decoder **ret_decoder)
 {
-	return sea_decoder_new(ret_decoder, &(struct sea_decoder_options){ .decode = on_decode, .destroy = on_destroy });
+	return sea_decoder_new(ret_decoder,
+	                       &(struct sea_decoder_options){ .decode = on_decode, .destroy = on_destroy });
 }
 
 int demo_seen_content(struct sea_decoder *decoder, const struct sea_table_object *object, uint64_t *ret_hash,

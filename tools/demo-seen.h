@@ -33,7 +33,8 @@ struct demo_seen {
 	uint64_t n_versions;
 	struct demo_seen_version versions[DEMO_N_SEEN_MAX];
 };
-static_assert(sizeof(struct demo_seen_version) == 40 && sizeof(struct demo_seen) == 32 + 40 * DEMO_N_SEEN_MAX, "format");
+static_assert(sizeof(struct demo_seen_version) == 40 && sizeof(struct demo_seen) == 32 + 40 * DEMO_N_SEEN_MAX,
+              "format");
 
 /* Bytes of it that are in use: what is sent. */
 static inline size_t demo_seen_n_bytes(const struct demo_seen *seen)

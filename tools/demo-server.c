@@ -151,8 +151,8 @@ static int server_wait(struct demo_calibration *calibration, struct demo_run *ru
 static int server_start(struct demo_calibration *calibration, struct demo_run *run)
 {
 	char port_file[240];
-	const char *const words[] = { "sealane", "ccdb",        "serve",   "--dir",     calibration->store, "--port",
-		                      "0",       "--port-file", port_file, "--no-sync", NULL };
+	const char *const words[] = { "sealane",     "ccdb",    "serve",     "--dir", calibration->store, "--port", "0",
+		                      "--port-file", port_file, "--no-sync", NULL };
 
 	snprintf(port_file, sizeof(port_file), "%s/port", calibration->directory);
 	calibration->server = command_start(calibration, words);
@@ -270,8 +270,8 @@ static int64_t now_ms(void)
 static int object_replace(struct demo_calibration *calibration, struct demo_run *run)
 {
 	char from[24], file[240];
-	const char *const words[] = { "sealane", "ccdb",   "put", calibration->url, demo_columns[0].path,
-		                      file,      "--from", from,  NULL };
+	const char *const words[] = { "sealane", "ccdb", "put", calibration->url, demo_columns[0].path, file,
+		                      "--from",  from,   NULL };
 
 	snprintf(from, sizeof(from), "%" PRId64, DEMO_BEGIN_MS - 1);
 	snprintf(file, sizeof(file), "%s/import/0001.data", calibration->directory);

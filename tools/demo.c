@@ -47,7 +47,8 @@ static const struct option_spec specs[] = {
 	  "a file or folder to read, may be given more than once (default: the shared libraries below /usr/lib)" },
 	{ OPT_SIZE, 'n', "size", "BYTES", "how much to send, going round over the input (default: 2G)" },
 	{ OPT_QUICK, 'q', "quick", NULL, "the same as --size 256M" },
-	{ OPT_PROCESSORS, 'p', "processors", "N", "how many processes share the work (default: 3; without calibration 2)" },
+	{ OPT_PROCESSORS, 'p', "processors", "N",
+	  "how many processes share the work (default: 3; without calibration 2)" },
 	{ OPT_NO_KILL, 0, "no-kill", NULL, "kill nobody" },
 	{ OPT_SEED, 0, "seed", "N", "for the number and sizes of parts (default: 1)" },
 	{ OPT_PART_MIN, 0, "part-min", "BYTES", "the smallest part (default: 200)" },
@@ -56,7 +57,8 @@ static const struct option_spec specs[] = {
 	  "most memory for timeframes (default: 512M, or less where the machine has less)" },
 	{ OPT_SESSION, 's', "session", "NAME", "the session to use (default: one of its own)" },
 	{ OPT_NO_CALIBRATION, 0, "no-calibration", NULL, "timeframes alone: no CCDB server, no cache, no tables" },
-	{ OPT_STALE, 0, "stale", NULL, "replace an object in the server without the cache's knowing: the demo must notice, and fail" },
+	{ OPT_STALE, 0, "stale", NULL,
+	  "replace an object in the server without the cache's knowing: the demo must notice, and fail" },
 	{ OPT_PLOT, 0, "plot", "FILE", "where to draw what happened over time (default: " PLOT_DEFAULT ")" },
 	{ OPT_NO_PLOT, 0, "no-plot", NULL, "draw nothing" },
 	{ OPT_JSON, 0, "json", NULL, "the results as one JSON object" },
@@ -67,15 +69,17 @@ static const struct option_spec specs[] = {
 static const struct option_page page = {
 	.command = "demo",
 	.usage = "[--input PATH]... [--size BYTES] [OPTIONS]",
-	.summary = "A reader packs real files into timeframes of 100 to 400 parts; processors take them in turn, read "
-		   "every byte and forward them with a part of their own; a sink checks every byte against the hash "
-		   "taken at the source. In the middle one processor is killed with kill -9: what it had in hand goes "
-		   "to the others, and it is started again. A CCDB server of its own has calibration objects whose validity ends "
-		   "inside the run; a cache adds a table to each timeframe that names the objects of every row, and the sink "
-		   "checks each row against the server's store. Needs neither root nor /dev/shm, no network but this machine's own.",
+	.summary =
+		"A reader packs real files into timeframes of 100 to 400 parts; processors take them in turn, read "
+		"every byte and forward them with a part of their own; a sink checks every byte against the hash "
+		"taken at the source. In the middle one processor is killed with kill -9: what it had in hand goes "
+		"to the others, and it is started again. A CCDB server of its own has calibration objects whose validity ends "
+		"inside the run; a cache adds a table to each timeframe that names the objects of every row, and the sink "
+		"checks each row against the server's store. Needs neither root nor /dev/shm, no network but this machine's own.",
 	.specs = specs,
-	.epilogue = "Exit status: 0 each timeframe came exactly once, in order and right to the byte, and each row had its\n"
-		    "object; 1 not so, or a process failed; 2 wrong usage.\n",
+	.epilogue =
+		"Exit status: 0 each timeframe came exactly once, in order and right to the byte, and each row had its\n"
+		"object; 1 not so, or a process failed; 2 wrong usage.\n",
 };
 
 struct demo_settings {
