@@ -144,6 +144,7 @@ static int cache_loop(struct cache *cache)
 		if (n_taken == 0 && n_sent == 0) {
 			sea_ccdb_cache_get_stats(cache->cache, &stats);
 			/* What may not be taken yet must not keep this awake. */
+			demo_child_measure(&cache->child, sea_session_heap(cache->child.session));
 			(void)poll(fds, stats.n_waiting < DEMO_N_WAITING_MAX ? 2 : 1, (int)(DEMO_WAIT_NS / DEMO_MS_NS));
 		}
 		(void)sea_ccdb_cache_dispatch(cache->cache);

@@ -119,10 +119,13 @@ int demo_child_channel(struct demo_child *child, struct sea_channel **ret_channe
 
 void demo_child_measure(struct demo_child *child, struct sea_heap *heap)
 {
+	struct sea_channel_stats channel;
 	struct sea_heap_stats stats;
 
 	if (sea_heap_get_stats(heap, &stats) == 0)
 		child->status->n_bytes_memory = stats.n_bytes_backed;
+	if (sea_channel_get_stats(child->out, &channel) == 0)
+		child->status->n_receivers = (uint32_t)channel.n_links;
 }
 
 void demo_child_count(struct demo_child *child, uint64_t n_bytes)

@@ -253,7 +253,6 @@ static int timeframe_send(struct reader *reader)
 		return r;
 	reader->n_begun++;
 	reader->n_memory_tries = 0;
-	demo_child_measure(&reader->child, reader->heap);
 	demo_child_count(&reader->child, n_bytes);
 	return 0;
 }
@@ -303,6 +302,7 @@ static int reader_loop(struct reader *reader)
 			r = timeframe_send(reader);
 		else
 			r = reader_wait(reader);
+		demo_child_measure(&reader->child, reader->heap);
 	}
 	return r;
 }

@@ -327,7 +327,9 @@ static int phases_step(struct demo_run *run, struct watch *watch)
 		if (process_status(run, run->successor)->n_taken > 0) {
 			run->shared->limit = n;
 			phase_set(watch, PHASE_LAST, n_checked);
-		} else if (process_status(run, run->successor)->is_ready && is_idle && watch->n_ticks_phase % 8 == 0) {
+		} else if (process_status(run, run->successor)->is_ready && is_idle &&
+		           dealer_status(run)->n_receivers >= run->plan->n_processors &&
+		           watch->n_ticks_phase % 8 == 0) {
 			limit_raise(run, run->plan->n_processors);
 		}
 		break;

@@ -305,5 +305,7 @@ int demo_server_start(struct demo_calibration *calibration, struct demo_run *run
 	calibration->not_after_ms = now_ms();
 	if (r == 0 && calibration->is_stale)
 		r = object_replace(calibration, run);
+	/* The store has it all by now. */
+	(void)nftw(import, on_remove, 16, FTW_DEPTH | FTW_PHYS);
 	return r;
 }

@@ -67,6 +67,7 @@ struct demo_status {
 	_Atomic int64_t end_ns;          /* the last one finished */
 	_Atomic uint32_t is_busy;        /* holds a timeframe that it has not sent on */
 	_Atomic uint32_t is_ready;       /* has its channels */
+	_Atomic uint32_t n_receivers;    /* that it can send to, now */
 	char reason[400];                /* why it failed; read after its end */
 };
 
@@ -135,7 +136,7 @@ int demo_child_channel(struct demo_child *child, struct sea_channel **ret_channe
                        enum sea_orphans orphans, const char *address, bool is_bound);
 /* Notes why this process fails. Returns 1, its exit status. */
 int demo_fail(struct demo_child *child, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Publishes how much memory a heap has. */
+/* Publishes how much memory a heap has, and how many there are to send to. */
 void demo_child_measure(struct demo_child *child, struct sea_heap *heap);
 /* Counts a timeframe as finished. */
 void demo_child_count(struct demo_child *child, uint64_t n_bytes);
