@@ -46,7 +46,13 @@ static const struct {
 	{ "region", "messages over user-managed memory, and the release callback", bench_region },
 	{ "fragmentation", "64 MiB asked for among blocks of all sizes that come and go", bench_fragmentation },
 	{ "attach", "joining a session whose peer has 64 GiB", bench_attach },
+	{ "pubsub", "one publisher, every message to each of 1, 2, 4, 8 subscribers", bench_pubsub },
+	{ "poller", "64 channels of which one is active, against one", bench_poller },
+	{ "zeromq", "over libzmq, against bare libzmq, ipc and tcp", bench_zeromq },
+	{ "device", "a sampler and a sink as devices, against the bare channel", bench_device },
+	{ "topology", "20 devices from the start to RUNNING", bench_topology },
 #ifdef SEALANE_COMMAND_CCDB
+	{ "table", "tables of calibration objects: built, sent, every cell resolved", bench_table },
 	{ "ccdb", "the CCDB server: queries at 2000 a second, a download of 64 MiB", bench_ccdb },
 	{ "cache", "a key table of 100 columns is answered, and nothing has changed", bench_cache },
 #endif
@@ -66,7 +72,7 @@ static void print_help(void)
 	     "  --runs N      rounds, 1 to 1000 (21)\n"
 	     "  --seconds S   how long one turn should take (0.1)\n"
 	     "  --cpus A,B    the two cores (the first two of this process's affinity mask)\n"
-	     "  --only TEXT   limits, rate, rtt, timeframe, alloc: the cases whose name contains TEXT\n"
+	     "  --only TEXT   limits, rate, rtt, timeframe, alloc, zeromq: the cases whose name contains TEXT\n"
 	     "  --mix NAME    timeframe: ktf-s, ktf-l, pbpb32 or tiny only\n"
 	     "  --pages KIND  timeframe: 4k, thp, collapse or hugetlb only\n"
 	     "  --full        timeframe: pbpb32 with parts of full size (1.7 GB a frame) instead of a tenth\n"

@@ -141,6 +141,7 @@ struct bench_job {
 	int stopped_side; /* stopped by SIGSTOP after the warm-up; 0: none (the producer never is) */
 	bool alternate;   /* sides take the two cores in turn; else side 0 has one and all others the other */
 	int variant;      /* free for the bench */
+	bool tcp;         /* over libzmq: loopback instead of ipc */
 	uint64_t n_fixed; /* messages of a turn; 0: as many as the time allows */
 
 	/* Filled in by the harness. */
@@ -165,6 +166,10 @@ struct bench_job {
 	size_t n_samples;
 	size_t n_sampled; /* samples that the turn took; they are sorted after it, outside of what is measured */
 };
+
+/** Where the two sides of a job over libzmq meet: side 0 binds, over TCP to whatever port is free, and tells the other. */
+void bench_zeromq_address(struct bench_job *job, int side, char *address, size_t n_bytes);
+void bench_zeromq_bound(struct bench_job *job, const char *address);
 
 /** What the parent tells a side. */
 struct bench_command {
@@ -278,8 +283,9 @@ double bench_faults_per_message(const struct bench_job *job, int side);
 
 /* Roads. */
 extern const struct bench_road bench_road_sealane;
-extern const struct bench_road bench_road_warm;  /* a plain warm shared mapping */
-extern const struct bench_road bench_road_fresh; /* a new memfd per frame */
+extern const struct bench_road bench_road_sealane_zeromq; /* ours over libzmq */
+extern const struct bench_road bench_road_warm;           /* a plain warm shared mapping */
+extern const struct bench_road bench_road_fresh;          /* a new memfd per frame */
 extern const struct bench_road bench_road_socket;
 /** The road of a peer library, or NULL where this build has none. */
 const struct bench_road *bench_road_zmq(void);
@@ -324,6 +330,14 @@ int bench_cache(void);
 int bench_region(void);
 int bench_fragmentation(void);
 int bench_attach(void);
+int bench_pubsub(void);
+int bench_poller(void);
+int bench_zeromq(void);
+int bench_device(void);
+int bench_topology(void);
+#ifdef SEALANE_COMMAND_CCDB
+int bench_table(void);
+#endif
 
 /** Entry of the sub-command. */
 int bench_main(int argc, char **argv);

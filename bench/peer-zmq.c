@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Peer: libzmq over ipc://, one zmq frame per part, written in place in the
+ * Peer: libzmq over ipc:// or TCP, one zmq frame per part, written in place in the
  * message that libzmq allocates (so the producer copies nothing of its own).
  */
 #include "bench.h"
@@ -22,6 +22,7 @@ static int peer_open(struct bench_job *job, int side)
 	const int water_mark = job->window > 2 ? (int)(job->window / 2) : 1;
 	const int linger = 0;
 	char address[200];
+	size_t n_bytes = sizeof address;
 	int r;
 
 	if (state == NULL)
@@ -36,9 +37,13 @@ static int peer_open(struct bench_job *job, int side)
 	zmq_setsockopt(state->socket, ZMQ_SNDHWM, &water_mark, sizeof water_mark);
 	zmq_setsockopt(state->socket, ZMQ_RCVHWM, &water_mark, sizeof water_mark);
 	zmq_setsockopt(state->socket, ZMQ_LINGER, &linger, sizeof linger);
-	snprintf(address, sizeof address, "ipc://%s/zmq-%u", bench_config.directory, job->id);
+	bench_zeromq_address(job, side, address, sizeof address);
 	r = side == 0 ? zmq_bind(state->socket, address) : zmq_connect(state->socket, address);
-	return r == 0 ? 0 : bench_skip(job, "%s: %s", address, zmq_strerror(errno));
+	if (r != 0)
+		return bench_skip(job, "%s: %s", address, zmq_strerror(errno));
+	if (side == 0 && zmq_getsockopt(state->socket, ZMQ_LAST_ENDPOINT, address, &n_bytes) == 0)
+		bench_zeromq_bound(job, address);
+	return 0;
 }
 
 static void peer_close(struct bench_job *job, int side)

@@ -39,6 +39,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 		check_text(snapshot->processes[0].state, sizeof(snapshot->processes[0].state));
 		for (size_t i = 0; i < snapshot->n_heaps; i++)
 			check_text(snapshot->heaps[i].name, sizeof(snapshot->heaps[i].name));
+		for (size_t i = 0; i < snapshot->n_channels; i++)
+			check_text(snapshot->channels[i].pattern, sizeof(snapshot->channels[i].pattern));
+		for (size_t i = 0; i < snapshot->n_links; i++)
+			FUZZ_CHECK(snapshot->links[i].latency_ns >= -1 && snapshot->links[i].waiting_ns >= -1);
 		for (size_t i = 0; i < snapshot->n_addresses; i++)
 			check_text(snapshot->addresses[i].name, sizeof(snapshot->addresses[i].name));
 	}

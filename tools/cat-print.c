@@ -93,7 +93,7 @@ static int rows_json_print(const struct sea_arrow_schema *schema, const struct s
 	struct cat_text text = { 0 };
 	bool failed;
 
-	for (int64_t row = 0; row < n_rows && !text.failed; row++) {
+	for (int64_t row = 0; row < n_rows && !text.failed && !ferror(stdout); row++) {
 		text.n_bytes = 0;
 		cat_text_add(&text, "{", 1);
 		for (size_t i = 0; i < schema->n_fields; i++) {

@@ -175,7 +175,7 @@ int cat_table_print(struct cat_table *table, const struct sea_arrow_schema *sche
 		if (n_rows == 0)
 			head_print(table, schema);
 	}
-	for (int64_t row = 0; row < n_rows && r == 0 && table->n_columns; row += ROWS_AHEAD)
+	for (int64_t row = 0; row < n_rows && r == 0 && table->n_columns && !ferror(stdout); row += ROWS_AHEAD)
 		r = rows_print(table, schema, batch, cells, row, n_rows - row < ROWS_AHEAD ? n_rows - row : ROWS_AHEAD);
 	for (size_t i = 0; cells && i < n_cells; i++)
 		cat_text_fini(&cells[i].text);

@@ -46,6 +46,16 @@ int demo_head_read(const struct sea_part *parts, size_t n_parts, struct demo_hea
 	return 0;
 }
 
+size_t demo_head_n_parts(const struct sea_part *parts, size_t n_parts)
+{
+	struct demo_head head;
+
+	if (n_parts < 1 || parts[0].n_bytes != sizeof(head))
+		return 0;
+	memcpy(&head, parts[0].data, sizeof(head));
+	return head.magic == DEMO_HEAD_MAGIC && head.n_parts < n_parts ? (size_t)head.n_parts + 1 : 0;
+}
+
 int demo_check_init(struct demo_check *check, uint64_t n_timeframes)
 {
 	*check = (struct demo_check){ .n_timeframes = n_timeframes };
@@ -84,7 +94,7 @@ static uint64_t *run_next(struct demo_check *check, const struct demo_mark *mark
 	for (unsigned i = 0; i < check->n_runs; i++)
 		if (check->runs[i].processor == mark->processor && check->runs[i].incarnation == mark->incarnation)
 			return &check->runs[i].next;
-	if (check->n_runs == DEMO_N_RUNS_MAX)
+	if (check->n_runs == DEMO_N_PROCESSOR_RUNS_MAX)
 		return NULL;
 	check->runs[check->n_runs].processor = mark->processor;
 	check->runs[check->n_runs].incarnation = mark->incarnation;

@@ -52,7 +52,13 @@ uint64_t demo_hash(XXH3_state_t *state, const struct demo_head *head, const stru
  */
 int demo_head_read(const struct sea_part *parts, size_t n_parts, struct demo_head *ret_head);
 
-#define DEMO_N_RUNS_MAX 64u
+/*
+ * How many parts of a message are the reader's: head and files. What comes behind is others'.
+ * Returns 0 where the first part is no head, or there are not so many parts.
+ */
+size_t demo_head_n_parts(const struct sea_part *parts, size_t n_parts);
+
+#define DEMO_N_PROCESSOR_RUNS_MAX 64u
 
 struct demo_check {
 	XXH3_state_t *state;
@@ -61,7 +67,7 @@ struct demo_check {
 	struct {
 		uint32_t processor, incarnation;
 		uint64_t next;
-	} runs[DEMO_N_RUNS_MAX];
+	} runs[DEMO_N_PROCESSOR_RUNS_MAX];
 	unsigned n_runs;
 	uint64_t n_wrong, n_repeated, n_disordered, n_missing;
 	char reason[200]; /* of the first failure */

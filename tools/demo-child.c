@@ -24,6 +24,17 @@ static void on_signal(int number)
 			sea_channel_interrupt(stop_channels[i]);
 }
 
+void demo_child_signals(void)
+{
+	sigset_t none;
+
+	/* Ctrl-C goes to the whole group; the coordinator says who ends when. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 int64_t demo_now_ns(void)
 {
 	struct timespec now;
@@ -104,6 +115,17 @@ int demo_child_channel(struct demo_child *child, struct sea_channel **ret_channe
 		return demo_fail(child, "cannot %s %s: %s", is_bound ? "bind" : "connect to", address,
 		                 sea_error_text(r));
 	return 0;
+}
+
+void demo_child_measure(struct demo_child *child, struct sea_heap *heap)
+{
+	struct sea_channel_stats channel;
+	struct sea_heap_stats stats;
+
+	if (sea_heap_get_stats(heap, &stats) == 0)
+		child->status->n_bytes_memory = stats.n_bytes_backed;
+	if (sea_channel_get_stats(child->out, &channel) == 0)
+		child->status->n_receivers = (uint32_t)channel.n_links;
 }
 
 void demo_child_count(struct demo_child *child, uint64_t n_bytes)

@@ -73,3 +73,8 @@ int demo_plan_make(struct demo_plan *plan, uint64_t n_bytes)
 	}
 	return 0;
 }
+
+unsigned demo_plan_n_in_flight(const struct demo_plan *plan)
+{
+	return 4 * (plan->n_processors + (plan->calibration ? 1 : 0)) + 4;
+}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "demo-calibration.h"
 #include "demo-check.h"
 #include "demo.h"
 
@@ -37,6 +38,7 @@ struct reader {
 	struct demo_child child;
 	struct cursor cursor;
 	struct sea_heap *heap;
+	struct demo_keys *keys; /* NULL: no calibration */
 	uint64_t quota_n_bytes;
 	XXH3_state_t *hash;
 	uint64_t n_begun, n_done;
@@ -49,6 +51,9 @@ static void reader_fini(struct reader *reader)
 	if (reader->cursor.fd >= 0)
 		close(reader->cursor.fd);
 	XXH3_freeState(reader->hash);
+#ifdef SEALANE_COMMAND_CCDB
+	demo_keys_free(reader->keys);
+#endif
 	demo_child_close(&reader->child);
 }
 
@@ -137,6 +142,29 @@ static int memory_failed(struct reader *reader, int r, const char *what)
 	                 sea_error_text(r));
 }
 
+/* The key table of a timeframe, where there is calibration. */
+static int keys_add(struct reader *reader, struct sea_frame *frame)
+{
+#ifdef SEALANE_COMMAND_CCDB
+	if (reader->keys)
+		return demo_keys_add(reader->keys, frame, reader->n_begun);
+#endif
+	(void)reader;
+	(void)frame;
+	return 0;
+}
+
+/* Bytes to reserve for it. */
+static uint64_t keys_n_bytes(const struct reader *reader)
+{
+#ifdef SEALANE_COMMAND_CCDB
+	if (reader->keys)
+		return demo_keys_n_bytes(reader->keys, reader->n_begun) + SEA_ALIGNMENT_DEFAULT;
+#endif
+	(void)reader;
+	return 0;
+}
+
 /* Fills a frame that was just made, and takes the hash of what lies in it. The frame's error, or 1 after demo_fail(). */
 static int frame_fill(struct reader *reader, struct sea_frame *frame, const uint32_t *sizes, unsigned n_parts)
 {
@@ -145,6 +173,8 @@ static int frame_fill(struct reader *reader, struct sea_frame *frame, const uint
 	void *to_head = NULL;
 	int r = sea_frame_add(frame, sizeof(head), 0, &to_head);
 
+	if (r >= 0)
+		r = keys_add(reader, frame);
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < n_parts; i++) {
@@ -192,8 +222,8 @@ static int timeframe_send(struct reader *reader)
 	uint64_t n_bytes = 0;
 	int r;
 
-	options.n_parts_hint = n_parts + 1;
-	options.n_bytes_max[0] = sizeof(struct demo_head) + SEA_ALIGNMENT_DEFAULT;
+	options.n_parts_hint = n_parts + 2;
+	options.n_bytes_max[0] = sizeof(struct demo_head) + SEA_ALIGNMENT_DEFAULT + keys_n_bytes(reader);
 	for (unsigned i = 0; i < n_parts; i++) {
 		n_bytes += sizes[i];
 		options.n_bytes_max[0] += sizes[i] + SEA_ALIGNMENT_DEFAULT;
@@ -268,10 +298,11 @@ static int reader_loop(struct reader *reader)
 			return r;
 		if (reader->n_begun < plan->n_timeframes && reader->n_begun < reader->child.shared->limit &&
 		    reader->n_done >= reader->n_done_needed &&
-		    reader->n_begun - reader->n_done < DEMO_N_IN_FLIGHT(plan->n_processors))
+		    reader->n_begun - reader->n_done < demo_plan_n_in_flight(plan))
 			r = timeframe_send(reader);
 		else
 			r = reader_wait(reader);
+		demo_child_measure(&reader->child, reader->heap);
 	}
 	return r;
 }
@@ -311,17 +342,21 @@ int demo_reader_run(const struct demo_plan *plan, struct demo_shared *shared, un
 	if (!reader.hash)
 		return demo_fail(&reader.child, "out of memory");
 	r = heap_make(&reader);
+#ifdef SEALANE_COMMAND_CCDB
+	if (r == 0 && plan->calibration && demo_keys_new(&reader.keys, plan) < 0)
+		return demo_fail(&reader.child, "out of memory");
+#endif
 	if (r == 0)
 		r = demo_child_channel(&reader.child, &reader.child.out, SEA_PUSH, SEA_ORPHANS_KEEP, DEMO_SOURCE, true);
 	if (r != 0)
 		return r;
 	reader.child.status->is_ready = 1;
 	do {
-		r = sea_channel_wait_peers(reader.child.out, plan->n_processors, DEMO_WAIT_NS);
+		r = sea_channel_wait_peers(reader.child.out, plan->calibration ? 1 : plan->n_processors, DEMO_WAIT_NS);
 	} while (r < 0 && demo_is_again(r) && !demo_child_is_stopped());
 	if (demo_child_is_stopped())
 		return 1;
 	if (r < 0)
-		return demo_fail(&reader.child, "no processor came: %s", sea_error_text(r));
+		return demo_fail(&reader.child, "nobody came for timeframes: %s", sea_error_text(r));
 	return reader_loop(&reader);
 }

@@ -88,6 +88,32 @@ static double cpu_per_gb(const struct demo_run *run, const struct demo_process *
 	return n_bytes ? cpu_seconds(process) / ((double)n_bytes / 1e9) : 0;
 }
 
+/* Whether every cell of every row was compared and found right. */
+static bool rows_are_right(const struct demo_run *run)
+{
+	const struct demo_tables *tables = &run->shared->tables;
+
+	return tables->n_wrong == 0 && tables->n_tables == run->plan->n_timeframes && tables->n_rows > 0;
+}
+
+static json_t *calibration_json(const struct demo_run *run)
+{
+	const struct demo_tables *tables = &run->shared->tables;
+	const struct demo_calibration *calibration = run->calibration;
+
+	if (!calibration)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "rows",
+	                 (json_int_t)tables->n_rows, "cells", (json_int_t)tables->n_cells, "wrong",
+	                 (json_int_t)tables->n_wrong, "versions_imported", (json_int_t)calibration->n_versions,
+	                 "versions_seen", (json_int_t)tables->n_seen, "versions_in_memory_at_most",
+	                 (json_int_t)tables->n_versions_peak, "objects_fetched", (json_int_t)tables->n_fetched,
+	                 "bytes_fetched", (json_int_t)tables->n_bytes_fetched, "bytes_row_by_row",
+	                 (json_int_t)tables->n_bytes_named, "http_requests", (json_int_t)tables->n_http, "queries",
+	                 (json_int_t)tables->n_queries, "asked_by_sink", (json_int_t)tables->n_asked, "rows_right",
+	                 rows_are_right(run));
+}
+
 static json_t *process_json(const struct demo_run *run, const struct demo_process *process)
 {
 	const struct demo_status *status = &run->shared->status[process->slot];
@@ -109,7 +135,7 @@ static void report_json(const struct demo_run *run, const struct result *result)
 	for (unsigned i = 0; i < run->n_processes; i++)
 		json_array_append_new(processes, process_json(run, &run->processes[i]));
 	object = json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I,"
-	                   " s:{s:I, s:I, s:I}, s:{s:b, s:b, s:b, s:b, s:o}, s:I, s:O}",
+	                   " s:{s:I, s:I, s:I}, s:{s:b, s:b, s:b, s:b, s:o}, s:o, s:o, s:I, s:O}",
 	                   "command", "demo", "ok", run->reason[0] == '\0', "reason", run->reason, "seed",
 	                   (json_int_t)run->plan->seed, "timeframes", (json_int_t)result->n_timeframes, "parts",
 	                   (json_int_t)result->n_parts, "bytes", (json_int_t)result->n_bytes, "seconds", seconds,
@@ -119,7 +145,9 @@ static void report_json(const struct demo_run *run, const struct result *result)
 	                   (json_int_t)result->max_ns, "verdict", "exactly_once", result->exactly_once, "none_lost",
 	                   result->none_lost, "bytes_right", result->bytes_right, "in_order", result->in_order,
 	                   "restarted_took_part", run->with_kill ? json_boolean(result->took_part) : json_null(),
-	                   "input_files", (json_int_t)run->plan->input->n_files, "processes", processes);
+	                   "calibration", calibration_json(run), "plot",
+	                   run->plot_path[0] ? json_string(run->plot_path) : json_null(), "input_files",
+	                   (json_int_t)run->plan->input->n_files, "processes", processes);
 	if (object && json_dumpf(object, stdout, JSON_COMPACT) == 0)
 		putchar('\n');
 	else
@@ -130,6 +158,24 @@ static void verdict_print(const char *what, bool is_good, const char *detail)
 {
 	printf("  %s%-3s%s  %s%s%s\n", terminal_colour(stdout, is_good ? TERMINAL_GREEN : TERMINAL_RED),
 	       is_good ? "yes" : "NO", terminal_colour(stdout, TERMINAL_PLAIN), what, detail[0] ? ": " : "", detail);
+}
+
+static void report_tables(const struct demo_run *run)
+{
+	const char *bold = terminal_colour(stdout, TERMINAL_BOLD), *plain = terminal_colour(stdout, TERMINAL_PLAIN);
+	const struct demo_tables *tables = &run->shared->tables;
+	char a[TERMINAL_TEXT_N_BYTES];
+
+	printf("%srows resolved%s    %llu, each with %u objects: %llu look-ups\n", bold, plain,
+	       (unsigned long long)tables->n_rows, DEMO_N_COLUMNS, (unsigned long long)tables->n_cells);
+	printf("%sversions%s         %llu in the server, %llu seen by rows, at most %llu in memory at a time\n", bold,
+	       plain, (unsigned long long)run->calibration->n_versions, (unsigned long long)tables->n_seen,
+	       (unsigned long long)tables->n_versions_peak);
+	printf("%sbytes fetched%s    %s in %llu objects; %llu HTTP requests in all\n", bold, plain,
+	       terminal_size(a, tables->n_bytes_fetched), (unsigned long long)tables->n_fetched,
+	       (unsigned long long)tables->n_http);
+	printf("%srow by row%s        %s, had each row a copy of its objects\n", bold, plain,
+	       terminal_size(a, tables->n_bytes_named));
 }
 
 static void report_table(const struct demo_run *run, const struct result *result)
@@ -146,7 +192,10 @@ static void report_table(const struct demo_run *run, const struct result *result
 	       plain, terminal_duration(a, result->p50_ns), terminal_duration(b, result->p99_ns),
 	       terminal_duration(c, result->max_ns));
 	printf("%sbytes copied%s     %llu\n", bold, plain, (unsigned long long)result->n_bytes_copied);
-	printf("%sorphans resent%s   %llu\n\n", bold, plain, (unsigned long long)result->n_resent);
+	printf("%sorphans resent%s   %llu\n", bold, plain, (unsigned long long)result->n_resent);
+	if (run->calibration)
+		report_tables(run);
+	putchar('\n');
 
 	printf("%s%-18s %10s %11s  %17s  %12s%s\n", bold, "process", "timeframes", "bytes", "faults/timeframe*",
 	       "CPU s per GB", plain);
@@ -177,11 +226,38 @@ static void report_verdict(const struct demo_run *run, const struct result *resu
 	verdict_print("every byte right", result->bytes_right, detail);
 	snprintf(detail, sizeof(detail), "%llu out of order", (unsigned long long)sink->n_disordered);
 	verdict_print("in order per processor", result->in_order, detail);
+	if (run->calibration) {
+		const struct demo_tables *tables = &run->shared->tables;
+
+		snprintf(detail, sizeof(detail),
+		         "%llu stale or wrong of %llu look-ups; the server's store was asked %llu times",
+		         (unsigned long long)tables->n_wrong, (unsigned long long)tables->n_cells,
+		         (unsigned long long)tables->n_asked);
+		verdict_print("every row its object", rows_are_right(run), detail);
+	}
 	if (!run->with_kill)
 		return;
 	snprintf(detail, sizeof(detail), "%llu timeframes after its restart",
 	         run->successor ? (unsigned long long)run->shared->status[run->successor->slot].n_timeframes : 0ull);
 	verdict_print("the killed processor takes part again", result->took_part, detail);
+}
+
+/* Draws, or says why not: that fails nothing. Before the table, so that its last line is the verdict's. */
+static void report_plot(struct demo_run *run, bool json)
+{
+	char path[sizeof(run->plot_path)];
+	int r;
+
+	if (!run->plot_wanted || run->plot.n_samples == 0)
+		return;
+	r = demo_plot_write(&run->plot, run->plot_wanted, path, sizeof(path));
+	if (r < 0) {
+		terminal_error("demo", "no plot: cannot write %s: %s", path, strerror(-r));
+		return;
+	}
+	snprintf(run->plot_path, sizeof(run->plot_path), "%s", path);
+	if (r == 0 && !json)
+		terminal_error("demo", "no plot, since gnuplot is not there or failed: the figures are in %s", path);
 }
 
 bool demo_report(struct demo_run *run, bool json)
@@ -190,16 +266,19 @@ bool demo_report(struct demo_run *run, bool json)
 	const char *first = run->shared->status[DEMO_SLOT_SINK].reason;
 	bool is_finished = run->reason[0] == '\0';
 	bool is_good = result.exactly_once && result.none_lost && result.bytes_right && result.in_order &&
-	               (result.took_part || !run->with_kill);
+	               (result.took_part || !run->with_kill) && (!run->calibration || rows_are_right(run));
 
 	if (is_finished && !is_good)
 		snprintf(run->reason, sizeof(run->reason), "%s",
 		         first[0] ? first : "the restarted processor got no timeframe");
+	report_plot(run, json);
 	if (json)
 		report_json(run, &result);
 	else if (is_finished)
 		report_table(run, &result);
 	if (!json && is_finished)
 		report_verdict(run, &result);
+	if (!json && run->plot_path[0])
+		printf("\nOver time: %s\n", run->plot_path);
 	return run->reason[0] == '\0';
 }

@@ -68,10 +68,8 @@ void demo_shared_unmap(struct demo_shared *shared)
 		munmap(shared, shared->n_mapped_bytes);
 }
 
-static int run_failed(struct demo_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* Keeps the first reason: the others mostly follow from it. */
-static int run_failed(struct demo_run *run, const char *format, ...)
+/* The others mostly follow from the first. */
+int demo_run_failed(struct demo_run *run, const char *format, ...)
 {
 	va_list arguments;
 
@@ -85,13 +83,7 @@ static int run_failed(struct demo_run *run, const char *format, ...)
 
 static int child_main(const struct demo_run *run, const struct demo_process *process, pid_t parent)
 {
-	sigset_t none;
-
-	/* Ctrl-C goes to the whole group; the coordinator says who ends when. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	demo_child_signals();
 	prctl(PR_SET_NAME, process->name);
 	/* No orphaned processes, should the coordinator itself be killed; also in the moment before this call. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
@@ -100,6 +92,10 @@ static int child_main(const struct demo_run *run, const struct demo_process *pro
 		return demo_reader_run(run->plan, run->shared, process->slot);
 	if (process->slot == DEMO_SLOT_SINK)
 		return demo_sink_run(run->plan, run->shared, process->slot);
+#ifdef SEALANE_COMMAND_CCDB
+	if (process->slot == DEMO_SLOT_CACHE)
+		return demo_cache_run(run->plan, run->shared, process->slot);
+#endif
 	return demo_processor_run(run->plan, run->shared, process->slot, process->processor, process->incarnation);
 }
 
@@ -116,7 +112,7 @@ static struct demo_process *process_start(struct demo_run *run, unsigned slot, c
 	if (process->pid == 0)
 		_exit(child_main(run, process, parent));
 	if (process->pid < 0) {
-		run_failed(run, "cannot start the %s: %s", name, strerror(errno));
+		demo_run_failed(run, "cannot start the %s: %s", name, strerror(errno));
 		return NULL;
 	}
 	process->is_running = true;
@@ -127,6 +123,8 @@ static struct demo_process *process_start(struct demo_run *run, unsigned slot, c
 static int processes_start(struct demo_run *run)
 {
 	if (!process_start(run, DEMO_SLOT_READER, "reader", 0, 0) || !process_start(run, DEMO_SLOT_SINK, "sink", 0, 0))
+		return -EIO;
+	if (run->plan->calibration && !process_start(run, DEMO_SLOT_CACHE, "cache", 0, 0))
 		return -EIO;
 	for (unsigned i = 0; i < run->plan->n_processors; i++) {
 		struct demo_process *process;
@@ -154,13 +152,13 @@ static void process_ended(struct demo_run *run, struct demo_process *process, in
 	if (process->is_killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		return;
 	if (WIFSIGNALED(status))
-		run_failed(run, "the %s (process %d) was killed by signal %d (%s)%s", process->name, (int)process->pid,
-		           WTERMSIG(status), strsignal(WTERMSIG(status)),
-		           WTERMSIG(status) == SIGKILL ? ", by somebody else or for lack of memory" : "");
+		demo_run_failed(run, "the %s (process %d) was killed by signal %d (%s)%s", process->name,
+		                (int)process->pid, WTERMSIG(status), strsignal(WTERMSIG(status)),
+		                WTERMSIG(status) == SIGKILL ? ", by somebody else or for lack of memory" : "");
 	else if (WEXITSTATUS(status) != 0)
-		run_failed(run, "the %s failed: %s", process->name, reason[0] ? reason : "no reason given");
+		demo_run_failed(run, "the %s failed: %s", process->name, reason[0] ? reason : "no reason given");
 	else if (!is_expected)
-		run_failed(run, "the %s ended before its time", process->name);
+		demo_run_failed(run, "the %s ended before its time", process->name);
 }
 
 /* Collects whoever has ended. is_told: to end is what they were told. */
@@ -196,7 +194,7 @@ static void processes_signal(const struct demo_run *run, int number, bool with_s
 	}
 }
 
-static void tick_wait(int64_t duration_ns, struct demo_run *run)
+void demo_tick(struct demo_run *run, int64_t duration_ns)
 {
 	const struct timespec duration = { .tv_nsec = duration_ns };
 	sigset_t set;
@@ -230,8 +228,14 @@ static void processes_end(struct demo_run *run)
 			return;
 		if (demo_now_ns() > deadline_ns)
 			processes_signal(run, SIGKILL, true);
-		tick_wait(TICK_NS, run);
+		demo_tick(run, TICK_NS);
 	}
+}
+
+/* The figures of the one who deals timeframes to the processors. */
+static const struct demo_status *dealer_status(const struct demo_run *run)
+{
+	return &run->shared->status[run->plan->calibration ? DEMO_SLOT_CACHE : DEMO_SLOT_READER];
 }
 
 static void phase_set(struct watch *watch, enum phase phase, uint64_t n)
@@ -250,13 +254,14 @@ static void victim_stop(struct demo_run *run, struct watch *watch)
 	/* Until it stands still; or has ended, which processes_reap() will see. */
 	while (waitid(P_PID, (id_t)run->victim->pid, &info, WSTOPPED | WEXITED | WNOWAIT) < 0 && errno == EINTR)
 		;
-	phase_set(watch, PHASE_STOPPED, run->shared->status[DEMO_SLOT_READER].n_timeframes);
+	phase_set(watch, PHASE_STOPPED, dealer_status(run)->n_timeframes);
 }
 
 static void victim_kill(struct demo_run *run, struct watch *watch, uint64_t n_checked)
 {
 	run->victim->is_killed = true;
 	kill(run->victim->pid, SIGKILL);
+	demo_plot_event(&run->plot, "a processor is killed", demo_now_ns());
 	phase_set(watch, PHASE_KILLED, n_checked);
 }
 
@@ -276,6 +281,7 @@ static int victim_restart(struct demo_run *run, struct watch *watch, uint64_t n_
 	run->successor = process_start(run, DEMO_SLOT_PROCESSOR + run->plan->n_processors, name, old->processor, 1);
 	if (!run->successor)
 		return -EIO;
+	demo_plot_event(&run->plot, "and started again", demo_now_ns());
 	phase_set(watch, PHASE_RESTARTED, n_checked);
 	return 0;
 }
@@ -299,12 +305,13 @@ static int phases_step(struct demo_run *run, struct watch *watch)
 		break;
 	case PHASE_STOPPED:
 		/*
-		 * It was stopped over a timeframe; or it had room in its queue, and the reader, which goes round, has
+		 * It was stopped over a timeframe; or it had room in its queue, and whoever deals, going round, has
 		 * sent more than all the others could get without it; or nothing moves and one is missing: it is there.
 		 * It may not stand long: stopped, it pins memory that the reader may need to go on.
 		 */
-		if (process_status(run, run->victim)->is_busy || n_sent > watch->n_at_phase + run->plan->n_processors ||
-		    n_sent >= n || (n_sent > n_checked && watch->n_ticks_still > N_TICKS_SETTLED) ||
+		if (process_status(run, run->victim)->is_busy ||
+		    dealer_status(run)->n_timeframes > watch->n_at_phase + run->plan->n_processors || n_sent >= n ||
+		    (n_sent > n_checked && watch->n_ticks_still > N_TICKS_SETTLED) ||
 		    watch->n_ticks_phase > 3 * N_TICKS_SETTLED)
 			victim_kill(run, watch, n_checked);
 		else if (n_sent >= run->shared->limit)
@@ -320,7 +327,9 @@ static int phases_step(struct demo_run *run, struct watch *watch)
 		if (process_status(run, run->successor)->n_taken > 0) {
 			run->shared->limit = n;
 			phase_set(watch, PHASE_LAST, n_checked);
-		} else if (process_status(run, run->successor)->is_ready && is_idle && watch->n_ticks_phase % 8 == 0) {
+		} else if (process_status(run, run->successor)->is_ready && is_idle &&
+		           dealer_status(run)->n_receivers >= run->plan->n_processors &&
+		           watch->n_ticks_phase % 8 == 0) {
 			limit_raise(run, run->plan->n_processors);
 		}
 		break;
@@ -351,7 +360,7 @@ static int stall_step(struct demo_run *run, struct watch *watch)
 	watch->n_checked_last = n_checked;
 	if (++watch->n_ticks_still < N_TICKS_STALL)
 		return 0;
-	return run_failed(
+	return demo_run_failed(
 		run, "nothing reached the sink for a long time: the reader sent %llu timeframes, %llu arrived",
 		(unsigned long long)run->shared->status[DEMO_SLOT_READER].n_timeframes, (unsigned long long)n_checked);
 }
@@ -374,12 +383,17 @@ static int run_watch(struct demo_run *run)
 		const struct demo_status *sink = &run->shared->status[DEMO_SLOT_SINK];
 		char note[80];
 
-		tick_wait(TICK_NS, run);
+		demo_tick(run, TICK_NS);
 		if (run->signal) {
 			r = -ECANCELED;
 			break;
 		}
 		processes_reap(run, watch.is_ending);
+		demo_plot_sample(&run->plot, run->shared, demo_now_ns());
+#ifdef SEALANE_COMMAND_CCDB
+		if (run->calibration)
+			(void)demo_server_check(run->calibration, run);
+#endif
 		if (run->reason[0])
 			break;
 		r = phases_step(run, &watch);
@@ -394,6 +408,24 @@ static int run_watch(struct demo_run *run)
 	return run->reason[0] ? -EIO : r;
 }
 
+static int server_start(struct demo_run *run)
+{
+#ifdef SEALANE_COMMAND_CCDB
+	if (run->calibration) {
+		struct terminal_progress progress;
+		int r;
+
+		terminal_progress_init(&progress, "demo", run->quiet);
+		terminal_progress_update(&progress, 0, 0, "starting the CCDB server, importing objects");
+		r = demo_server_start(run->calibration, run);
+		terminal_progress_fini(&progress);
+		return r;
+	}
+#endif
+	(void)run;
+	return 0;
+}
+
 int demo_run(struct demo_run *run)
 {
 	sigset_t set, old;
@@ -405,12 +437,18 @@ int demo_run(struct demo_run *run)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, &old) < 0)
-		return run_failed(run, "cannot block signals: %s", strerror(errno));
+		return demo_run_failed(run, "cannot block signals: %s", strerror(errno));
 	run->shared->limit = run->with_kill ? run->plan->n_timeframes * 2 / 3 : run->plan->n_timeframes;
-	r = processes_start(run);
+	r = server_start(run);
+	if (r == 0)
+		r = processes_start(run);
 	if (r == 0)
 		r = run_watch(run);
 	processes_end(run);
+#ifdef SEALANE_COMMAND_CCDB
+	if (run->calibration)
+		demo_server_stop(run->calibration);
+#endif
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return r;
 }

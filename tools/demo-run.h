@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "demo-calibration.h"
+#include "demo-plot.h"
 #include "demo.h"
 
 /* With fewer there is no middle to kill somebody in. */
@@ -28,6 +30,10 @@ struct demo_process {
 struct demo_run {
 	const struct demo_plan *plan;
 	struct demo_shared *shared;
+	struct demo_calibration *calibration; /* NULL: timeframes alone */
+	struct demo_plot plot;
+	const char *plot_wanted; /* file name; NULL: none */
+	char plot_path[600];     /* the file that was written; empty: none */
 	bool with_kill, quiet;
 	struct demo_process processes[DEMO_N_SLOTS];
 	unsigned n_processes;
@@ -42,6 +48,11 @@ void demo_shared_unmap(struct demo_shared *shared);
 
 /* Runs it from start to end. 0; -ECANCELED a signal; -EIO a process failed or nothing moved, see reason. */
 int demo_run(struct demo_run *run);
+
+/* Waits until a child has ended, a signal came, which is noted in the run, or some time is over. */
+void demo_tick(struct demo_run *run, int64_t duration_ns);
+/* Notes why the demo fails; the first reason stays. Returns -EIO. */
+int demo_run_failed(struct demo_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* demo-report.c: prints the results. Returns whether everything was as it must be; reason is then empty. */
 bool demo_report(struct demo_run *run, bool json);

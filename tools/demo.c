@@ -32,16 +32,23 @@ enum {
 	OPT_PART_MAX,
 	OPT_MEMORY,
 	OPT_SESSION,
+	OPT_NO_CALIBRATION,
+	OPT_STALE,
+	OPT_PLOT,
+	OPT_NO_PLOT,
 	OPT_JSON,
 	OPT_QUIET
 };
+
+#define PLOT_DEFAULT "sealane-demo.png"
 
 static const struct option_spec specs[] = {
 	{ OPT_INPUT, 'i', "input", "PATH",
 	  "a file or folder to read, may be given more than once (default: the shared libraries below /usr/lib)" },
 	{ OPT_SIZE, 'n', "size", "BYTES", "how much to send, going round over the input (default: 2G)" },
 	{ OPT_QUICK, 'q', "quick", NULL, "the same as --size 256M" },
-	{ OPT_PROCESSORS, 'p', "processors", "N", "how many processes share the work (default: 2)" },
+	{ OPT_PROCESSORS, 'p', "processors", "N",
+	  "how many processes share the work (default: 3; without calibration 2)" },
 	{ OPT_NO_KILL, 0, "no-kill", NULL, "kill nobody" },
 	{ OPT_SEED, 0, "seed", "N", "for the number and sizes of parts (default: 1)" },
 	{ OPT_PART_MIN, 0, "part-min", "BYTES", "the smallest part (default: 200)" },
@@ -49,6 +56,11 @@ static const struct option_spec specs[] = {
 	{ OPT_MEMORY, 'm', "memory", "BYTES",
 	  "most memory for timeframes (default: 512M, or less where the machine has less)" },
 	{ OPT_SESSION, 's', "session", "NAME", "the session to use (default: one of its own)" },
+	{ OPT_NO_CALIBRATION, 0, "no-calibration", NULL, "timeframes alone: no CCDB server, no cache, no tables" },
+	{ OPT_STALE, 0, "stale", NULL,
+	  "replace an object in the server without the cache's knowing: the demo must notice, and fail" },
+	{ OPT_PLOT, 0, "plot", "FILE", "where to draw what happened over time (default: " PLOT_DEFAULT ")" },
+	{ OPT_NO_PLOT, 0, "no-plot", NULL, "draw nothing" },
 	{ OPT_JSON, 0, "json", NULL, "the results as one JSON object" },
 	{ OPT_QUIET, 0, "quiet", NULL, "no progress" },
 	{ 0 },
@@ -57,20 +69,25 @@ static const struct option_spec specs[] = {
 static const struct option_page page = {
 	.command = "demo",
 	.usage = "[--input PATH]... [--size BYTES] [OPTIONS]",
-	.summary = "A reader packs real files into timeframes of 100 to 400 parts; processors take them in turn, read "
-		   "every byte and forward them with a part of their own; a sink checks every byte against the hash "
-		   "taken at the source. In the middle one processor is killed with kill -9: what it had in hand goes "
-		   "to the others, and it is started again. Needs neither root nor /dev/shm.",
+	.summary =
+		"A reader packs real files into timeframes of 100 to 400 parts; processors take them in turn, read "
+		"every byte and forward them with a part of their own; a sink checks every byte against the hash "
+		"taken at the source. In the middle one processor is killed with kill -9: what it had in hand goes "
+		"to the others, and it is started again. A CCDB server of its own has calibration objects whose validity ends "
+		"inside the run; a cache adds a table to each timeframe that names the objects of every row, and the sink "
+		"checks each row against the server's store. Needs neither root nor /dev/shm, no network but this machine's own.",
 	.specs = specs,
-	.epilogue = "Exit status: 0 each timeframe came exactly once, in order and right to the byte; 1 not so,\n"
-		    "or a process failed; 2 wrong usage.\n",
+	.epilogue =
+		"Exit status: 0 each timeframe came exactly once, in order and right to the byte, and each row had its\n"
+		"object; 1 not so, or a process failed; 2 wrong usage.\n",
 };
 
 struct demo_settings {
 	const char *inputs[N_INPUTS_MAX];
 	unsigned n_inputs;
 	uint64_t n_bytes;
-	bool with_kill, json, quiet;
+	const char *plot; /* NULL: none */
+	bool with_kill, with_calibration, is_stale, json, quiet;
 };
 
 static void on_list_error(const char *path, int error, void *userdata)
@@ -161,6 +178,10 @@ static int option_take(struct options *options, int id, struct demo_settings *se
 			return options_wrong(options, "--session: '%s' is not a session's name", options->value);
 		plan->session = options->value;
 		break;
+	case OPT_NO_CALIBRATION: settings->with_calibration = false; break;
+	case OPT_STALE: settings->is_stale = true; break;
+	case OPT_PLOT: settings->plot = options->value; break;
+	case OPT_NO_PLOT: settings->plot = NULL; break;
 	case OPT_JSON: settings->json = true; break;
 	case OPT_QUIET: settings->quiet = true; break;
 	default: break;
@@ -183,8 +204,15 @@ static int settings_read(struct options *options, int argc, char **argv, struct 
 		return -1;
 	if (options->first < argc)
 		return options_wrong(options, "unexpected argument '%s'", argv[options->first]);
+	if (settings->is_stale && !settings->with_calibration)
+		return options_wrong(options, "--stale: takes calibration");
+	if (plan->n_processors == 0)
+		plan->n_processors = settings->with_calibration ? 3 : 2;
 	if (plan->part_n_bytes_min > plan->part_n_bytes_max)
 		return options_wrong(options, "--part-min is larger than --part-max");
+	if (settings->with_calibration && plan->part_n_bytes_min < DEMO_PART_N_BYTES_MIN)
+		return options_wrong(options, "--part-min: at least %u with calibration (or --no-calibration)",
+		                     DEMO_PART_N_BYTES_MIN);
 	if (demo_plan_make(plan, settings->n_bytes) < 0)
 		return options_wrong(options, "--size: more than ten million timeframes of such small parts");
 	if (settings->with_kill && plan->n_timeframes < DEMO_N_TIMEFRAMES_TO_KILL)
@@ -203,7 +231,14 @@ int demo_main(int argc, char **argv)
 {
 	TOOL_CLEANUP(input_list_fini) struct input_list list = { 0 };
 	TOOL_CLEANUP(shared_fini) struct demo_shared *shared = NULL;
-	struct demo_settings settings = { .n_bytes = 2048 * MIB, .with_kill = true };
+	struct demo_settings settings = {
+		.n_bytes = 2048 * MIB,
+		.plot = PLOT_DEFAULT,
+		.with_kill = true,
+#ifdef SEALANE_COMMAND_CCDB
+		.with_calibration = true,
+#endif
+	};
 	char session[40];
 	struct demo_plan plan = {
 		.session = session,
@@ -212,8 +247,8 @@ int demo_main(int argc, char **argv)
 		.quota_n_bytes = 512 * MIB,
 		.part_n_bytes_min = 200,
 		.part_n_bytes_max = 1 << 20,
-		.n_processors = 2,
 	};
+	struct demo_calibration calibration = { 0 };
 	struct demo_run run = { .plan = &plan };
 	struct options options;
 	int r;
@@ -228,7 +263,13 @@ int demo_main(int argc, char **argv)
 		terminal_error("demo", "no memory for the results: %s", strerror(-r));
 		return COMMAND_FAILED;
 	}
+	if (settings.with_calibration) {
+		calibration.is_stale = settings.is_stale;
+		plan.calibration = run.calibration = &calibration;
+		run.plot.has_tables = true;
+	}
 	run.shared = shared;
+	run.plot_wanted = settings.plot;
 	run.with_kill = settings.with_kill;
 	run.quiet = settings.quiet || settings.json;
 	r = demo_run(&run);

@@ -30,16 +30,19 @@ static json_t *json_processes(const struct sea_monitor_snapshot *snapshot)
 
 		json_array_append_new(
 			array,
-			json_pack("{s:o,s:i,s:s,s:s,s:s,s:s,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
-		                  "id", json_id(p->id), "pid", (int)p->pid, "name", p->name, "condition",
-		                  monitor_condition(p), "state", p->state, "kernel_state", kernel, "has_status",
-		                  (int)p->has_status, "quiet", (int)p->is_quiet, "truncated", (int)p->is_truncated,
-		                  "incomplete", (int)p->is_incomplete, "age_ns", (json_int_t)p->age_ns,
-		                  "heartbeat_age_ns", (json_int_t)p->heartbeat_age_ns, "peers", number(p->n_peers),
-		                  "deaths", number(p->n_deaths), "refused", number(p->n_refused), "lies",
-		                  number(p->n_lies), "orphans", number(p->n_orphans), "backed",
-		                  number(p->n_bytes_backed), "used", number(p->n_bytes_used), "copied",
-		                  number(p->n_bytes_copied)));
+			json_pack(
+				"{s:o,s:i,s:s,s:s,s:s,s:s,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}",
+				"id", json_id(p->id), "pid", (int)p->pid, "name", p->name, "condition",
+				monitor_condition(p), "state", p->state, "kernel_state", kernel, "has_status",
+				(int)p->has_status, "quiet", (int)p->is_quiet, "truncated", (int)p->is_truncated,
+				"incomplete", (int)p->is_incomplete, "age_ns", (json_int_t)p->age_ns,
+				"heartbeat_age_ns", (json_int_t)p->heartbeat_age_ns, "peers", number(p->n_peers),
+				"deaths", number(p->n_deaths), "refused", number(p->n_refused), "lies",
+				number(p->n_lies), "orphans", number(p->n_orphans), "backed", number(p->n_bytes_backed),
+				"used", number(p->n_bytes_used), "copied", number(p->n_bytes_copied), "in_flight",
+				number(p->n_out), "in_flight_bytes", number(p->n_bytes_out), "in_flight_age_ns",
+				(json_int_t)p->out_age_ns, "in_flight_holder",
+				p->out_holder_id ? json_id(p->out_holder_id) : json_null()));
 	}
 	return array;
 }
@@ -80,13 +83,17 @@ static json_t *json_channels(const struct sea_monitor_snapshot *snapshot)
 					addresses, json_pack("{s:s,s:b}", "name", a->name, "bound", (int)a->is_bound));
 		}
 		json_array_append_new(
-			array, json_pack("{s:o,s:I,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "process",
-		                         json_id(c->process_id), "id", (json_int_t)c->id, "pattern", c->pattern,
-		                         "peers", number(c->n_peers), "sent", number(c->n_sent), "received",
-		                         number(c->n_received), "refused", number(c->n_refused), "orphans",
-		                         number(c->n_orphans), "orphans_waiting", number(c->n_orphans_waiting),
-		                         "doorbells", number(c->n_doorbells), "sleeps", number(c->n_sleeps), "peak_out",
-		                         number(c->peak_out), "peak_in", number(c->peak_in), "addresses", addresses));
+			array,
+			json_pack("{s:o,s:I,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}",
+		                  "process", json_id(c->process_id), "id", (json_int_t)c->id, "pattern", c->pattern,
+		                  "transport", monitor_transport(c), "sent_per_s", number(c->n_sent_per_s),
+		                  "received_per_s", number(c->n_received_per_s), "missed", number(c->n_missed),
+		                  "latency_ns", (json_int_t)monitor_queues(snapshot, c).latency_ns, "peers",
+		                  number(c->n_peers), "sent", number(c->n_sent), "received", number(c->n_received),
+		                  "refused", number(c->n_refused), "orphans", number(c->n_orphans), "orphans_waiting",
+		                  number(c->n_orphans_waiting), "doorbells", number(c->n_doorbells), "sleeps",
+		                  number(c->n_sleeps), "peak_out", number(c->peak_out), "peak_in", number(c->peak_in),
+		                  "addresses", addresses));
 	}
 	return array;
 }
@@ -98,11 +105,12 @@ static json_t *json_links(const struct sea_monitor_snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->n_links; i++) {
 		const struct sea_monitor_link *l = &snapshot->links[i];
 
-		json_array_append_new(array,
-		                      json_pack("{s:o,s:I,s:o,s:I,s:I,s:I,s:I}", "process", json_id(l->process_id),
-		                                "channel", (json_int_t)l->channel_id, "peer", json_id(l->peer_id),
-		                                "out", number(l->n_out), "out_max", number(l->n_out_max), "in",
-		                                number(l->n_in), "in_max", number(l->n_in_max)));
+		json_array_append_new(
+			array, json_pack("{s:o,s:I,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I}", "process", json_id(l->process_id),
+		                         "channel", (json_int_t)l->channel_id, "peer", json_id(l->peer_id), "id",
+		                         json_id(l->id), "latency_ns", (json_int_t)l->latency_ns, "waiting_ns",
+		                         (json_int_t)l->waiting_ns, "out", number(l->n_out), "out_max",
+		                         number(l->n_out_max), "in", number(l->n_in), "in_max", number(l->n_in_max)));
 	}
 	return array;
 }

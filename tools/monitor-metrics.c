@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* A 64-bit member of a table's row, under its name. */
+/* A 64-bit member of a table's row, under its name. One whose name ends with "_seconds" is signed, in ns, and negative where it is not known. */
 struct metric {
 	const char *name;
 	const char *type; /* of Prometheus */
@@ -26,6 +26,9 @@ static const struct metric process_metrics[] = {
 	METRIC("lies_total", "counter", sea_monitor_process, n_lies, "Records of blocks that their writer never held."),
 	METRIC("orphans_total", "counter", sea_monitor_process, n_orphans, "Messages that came back."),
 	METRIC("copied_bytes_total", "counter", sea_monitor_process, n_bytes_copied, "Payload copied by the library."),
+	METRIC("in_flight", "gauge", sea_monitor_process, n_out, "Messages sent and still held by others."),
+	METRIC("in_flight_bytes", "gauge", sea_monitor_process, n_bytes_out, "Size of their blocks."),
+	METRIC("in_flight_age_seconds", "gauge", sea_monitor_process, out_age_ns, "Since the oldest of them was sent."),
 };
 
 static const struct metric heap_metrics[] = {
@@ -46,6 +49,11 @@ static const struct metric channel_metrics[] = {
 	METRIC("links", "gauge", sea_monitor_channel, n_peers, "Peers of a channel."),
 	METRIC("sent_total", "counter", sea_monitor_channel, n_sent, "Messages sent."),
 	METRIC("received_total", "counter", sea_monitor_channel, n_received, "Messages received."),
+	METRIC("sent_per_second", "gauge", sea_monitor_channel, n_sent_per_s, "Messages sent, at the last heartbeat."),
+	METRIC("received_per_second", "gauge", sea_monitor_channel, n_received_per_s,
+	       "Messages received, at the last heartbeat."),
+	METRIC("missed_total", "counter", sea_monitor_channel, n_missed,
+	       "Messages that a slow subscriber had no room for."),
 	METRIC("orphans_waiting", "gauge", sea_monitor_channel, n_orphans_waiting, "Orphans not taken yet."),
 	METRIC("doorbells_total", "counter", sea_monitor_channel, n_doorbells, "Times a sleeping peer was woken."),
 	METRIC("sleeps_total", "counter", sea_monitor_channel, n_sleeps, "Times it slept."),
@@ -53,9 +61,19 @@ static const struct metric channel_metrics[] = {
 	METRIC("queue_peak_in", "gauge", sea_monitor_channel, peak_in, "Fullest seen of the queues from peers."),
 };
 
+static const struct metric link_metrics[] = {
+	METRIC("queue_out", "gauge", sea_monitor_link, n_out, "Messages sent and not taken."),
+	METRIC("queue_out_max", "gauge", sea_monitor_link, n_out_max, "So many fit."),
+	METRIC("queue_in", "gauge", sea_monitor_link, n_in, "Messages that wait to be received."),
+	METRIC("queue_in_max", "gauge", sea_monitor_link, n_in_max, "So many fit."),
+	METRIC("latency_seconds", "gauge", sea_monitor_link, latency_ns, "From send to receive, as last sampled."),
+	METRIC("waiting_seconds", "gauge", sea_monitor_link, waiting_ns, "How long what is queued waits already."),
+};
+
 static const struct metric holder_metrics[] = {
 	METRIC("blocks", "gauge", sea_monitor_holder, n_blocks, "Blocks held."),
 	METRIC("bytes", "gauge", sea_monitor_holder, n_bytes, "Bytes held."),
+	METRIC("oldest_seconds", "gauge", sea_monitor_holder, age_ns, "Since the oldest of them was sent."),
 };
 
 /* A table of the snapshot: rows of one kind. */
@@ -123,6 +141,24 @@ static void label_channel(FILE *stream, const struct sea_monitor_snapshot *snaps
 	snprintf(text, sizeof(text), "%u", channel->id);
 	label_put(stream, "channel", text, is_influx);
 	label_put(stream, "pattern", channel->pattern, is_influx);
+	label_put(stream, "transport", monitor_transport(channel), is_influx);
+}
+
+static void label_link(FILE *stream, const struct sea_monitor_snapshot *snapshot, const void *row, bool is_influx)
+{
+	const struct sea_monitor_link *link = row;
+	const struct sea_monitor_process *peer = monitor_find(snapshot, link->peer_id);
+	char text[24];
+
+	label_process(stream, snapshot, link->process_id, is_influx);
+	snprintf(text, sizeof(text), "%u", link->channel_id);
+	label_put(stream, "channel", text, is_influx);
+	snprintf(text, sizeof(text), "%016" PRIx64, link->peer_id);
+	label_put(stream, "peer", text, is_influx);
+	label_put(stream, "peer_name", peer ? peer->name : "", is_influx);
+	/* Two processes may have several links. */
+	snprintf(text, sizeof(text), "%016" PRIx64, link->id);
+	label_put(stream, "link", text, is_influx);
 }
 
 static void label_holder(FILE *stream, const struct sea_monitor_snapshot *snapshot, const void *row, bool is_influx)
@@ -136,7 +172,7 @@ static void label_holder(FILE *stream, const struct sea_monitor_snapshot *snapsh
 }
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define N_TABLES 4
+#define N_TABLES 5
 
 static void tables_make(struct metric_table tables[N_TABLES], const struct sea_monitor_snapshot *s)
 {
@@ -146,7 +182,9 @@ static void tables_make(struct metric_table tables[N_TABLES], const struct sea_m
 		                           s->n_heaps, sizeof(*s->heaps), label_heap };
 	tables[2] = (struct metric_table){ "channel",     channel_metrics,      N_OF(channel_metrics), s->channels,
 		                           s->n_channels, sizeof(*s->channels), label_channel };
-	tables[3] = (struct metric_table){ "holder",     holder_metrics,      N_OF(holder_metrics), s->holders,
+	tables[3] = (struct metric_table){ "link",     link_metrics,      N_OF(link_metrics), s->links,
+		                           s->n_links, sizeof(*s->links), label_link };
+	tables[4] = (struct metric_table){ "holder",     holder_metrics,      N_OF(holder_metrics), s->holders,
 		                           s->n_holders, sizeof(*s->holders), label_holder };
 }
 
@@ -156,6 +194,31 @@ static uint64_t metric_value(const struct metric *metric, const void *row)
 
 	memcpy(&value, (const char *)row + metric->offset, sizeof(value));
 	return value;
+}
+
+static bool metric_is_seconds(const struct metric *metric)
+{
+	const char *end = strrchr(metric->name, '_');
+
+	return end && strcmp(end, "_seconds") == 0;
+}
+
+/* Whether it is known. */
+static bool metric_has(const struct metric *metric, const void *row)
+{
+	return !metric_is_seconds(metric) || metric_value(metric, row) <= INT64_MAX;
+}
+
+static void metric_put(FILE *stream, const struct metric *metric, const void *row, bool is_influx)
+{
+	uint64_t value = metric_value(metric, row);
+
+	if (metric_is_seconds(metric))
+		fprintf(stream, "%" PRIu64 ".%09" PRIu64, value / 1000000000, value % 1000000000);
+	else if (is_influx) /* its integers are signed */
+		fprintf(stream, "%" PRIu64 "i", value > INT64_MAX ? INT64_MAX : value);
+	else
+		fprintf(stream, "%" PRIu64, value);
 }
 
 static void prometheus_metric(FILE *stream, const struct sea_monitor_snapshot *snapshot,
@@ -168,9 +231,13 @@ static void prometheus_metric(FILE *stream, const struct sea_monitor_snapshot *s
 	for (size_t i = 0; i < table->n_rows; i++) {
 		const void *row = (const char *)table->rows + i * table->row_n_bytes;
 
+		if (!metric_has(metric, row))
+			continue;
 		fprintf(stream, "sealane_%s_%s{session=\"%s\"", table->name, metric->name, snapshot->session);
 		table->label(stream, snapshot, row, false);
-		fprintf(stream, "} %" PRIu64 "\n", metric_value(metric, row));
+		fprintf(stream, "} ");
+		metric_put(stream, metric, row, false);
+		fputc('\n', stream);
 	}
 }
 
@@ -207,12 +274,12 @@ void monitor_print_influx(FILE *stream, const struct sea_monitor_snapshot *snaps
 
 			fprintf(stream, "sealane_%s,session=%s", table->name, snapshot->session);
 			table->label(stream, snapshot, row, true);
+			/* The first of a table is always known. */
 			for (size_t k = 0; k < table->n_metrics; k++) {
-				uint64_t value = metric_value(&table->metrics[k], row);
-
-				/* Its integers are signed. */
-				fprintf(stream, "%c%s=%" PRIu64 "i", k ? ',' : ' ', table->metrics[k].name,
-				        value > INT64_MAX ? INT64_MAX : value);
+				if (!metric_has(&table->metrics[k], row))
+					continue;
+				fprintf(stream, "%c%s=", k ? ',' : ' ', table->metrics[k].name);
+				metric_put(stream, &table->metrics[k], row, true);
 			}
 			fputc('\n', stream);
 		}

@@ -61,6 +61,30 @@ static void text_processes(FILE *stream, const struct sea_monitor_snapshot *snap
 	}
 }
 
+/* What each process moves, what it has in flight and who has had that for longest, and what it has of others. */
+static void text_traffic(FILE *stream, const struct sea_monitor_snapshot *snapshot)
+{
+	char name[MONITOR_NAME_N_BYTES], holder[MONITOR_NAME_N_BYTES], text[6][TERMINAL_TEXT_N_BYTES];
+
+	fprintf(stream, "\n%-24s %8s %8s %8s %10s %9s %10s %10s %-24s %7s %10s\n", "TRAFFIC OF", "OUT/S", "IN/S",
+	        "MISSED", "LATENCY", "IN FLIGHT", "SIZE", "OLDEST", "HELD BY", "HOLDS", "SIZE");
+	for (size_t i = 0; i < snapshot->n_processes; i++) {
+		const struct sea_monitor_process *process = &snapshot->processes[i];
+		struct monitor_traffic traffic = monitor_traffic(snapshot, process);
+
+		if (process->condition == SEA_MONITOR_DEAD || !process->has_status)
+			continue;
+		fprintf(stream,
+		        "%-24.24s %8s %8s %8" PRIu64 " %10s %9" PRIu64 " %10s %10s %-24.24s %7" PRIu64 " %10s\n",
+		        monitor_name(name, snapshot, process->id), monitor_count(text[0], traffic.n_sent_per_s),
+		        monitor_count(text[1], traffic.n_received_per_s), traffic.n_missed,
+		        monitor_latency(text[2], traffic.latency_ns), process->n_out,
+		        terminal_size(text[3], process->n_bytes_out), monitor_duration(text[4], process->out_age_ns),
+		        process->out_holder_id ? monitor_name(holder, snapshot, process->out_holder_id) : "-",
+		        traffic.n_held, terminal_size(text[5], traffic.n_bytes_held));
+	}
+}
+
 static void text_heaps(FILE *stream, const struct sea_monitor_snapshot *snapshot)
 {
 	char name[MONITOR_NAME_N_BYTES], text[6][TERMINAL_TEXT_N_BYTES];
@@ -123,22 +147,46 @@ static void text_holds(FILE *stream, const struct sea_monitor_snapshot *snapshot
 		fprintf(stream, "%12s %zu more; --json has them\n", "", snapshot->n_holds - n_shown);
 }
 
+static void text_queues(FILE *stream, const struct sea_monitor_snapshot *snapshot)
+{
+	char name[MONITOR_NAME_N_BYTES], peer[MONITOR_NAME_N_BYTES], latency[TERMINAL_TEXT_N_BYTES],
+		waiting[TERMINAL_TEXT_N_BYTES];
+
+	for (size_t i = 0; i < snapshot->n_links; i++) {
+		const struct sea_monitor_link *link = &snapshot->links[i];
+
+		fprintf(stream,
+		        "%s%-24.24s %3u to %-24.24s out %" PRIu64 " of %" PRIu64 ", in %" PRIu64 " of %" PRIu64
+		        ", latency %s",
+		        i ? "" : "\nQueues:\n", monitor_name(name, snapshot, link->process_id), link->channel_id,
+		        monitor_name(peer, snapshot, link->peer_id), link->n_out, link->n_out_max, link->n_in,
+		        link->n_in_max, monitor_latency(latency, link->latency_ns));
+		if (link->waiting_ns >= 0)
+			fprintf(stream, ", waiting %s", monitor_duration(waiting, link->waiting_ns));
+		fputc('\n', stream);
+	}
+}
+
 static void text_channels(FILE *stream, const struct sea_monitor_snapshot *snapshot)
 {
-	char name[MONITOR_NAME_N_BYTES], peer[MONITOR_NAME_N_BYTES];
+	char name[MONITOR_NAME_N_BYTES], text[3][TERMINAL_TEXT_N_BYTES];
 
 	if (!snapshot->n_channels)
 		return;
-	fprintf(stream, "\n%-24s %3s %-5s %5s %12s %12s %8s %8s %9s %9s  %s\n", "CHANNEL OF", "ID", "KIND", "PEERS",
-	        "SENT", "RECEIVED", "ORPHANS", "REFUSED", "PEAK OUT", "PEAK IN", "ADDRESSES");
+	fprintf(stream, "\n%-24s %3s %-6s %-6s %5s %8s %8s %10s %12s %12s %8s %8s %8s %9s %9s  %s\n", "CHANNEL OF",
+	        "ID", "KIND", "OVER", "PEERS", "OUT/S", "IN/S", "LATENCY", "SENT", "RECEIVED", "MISSED", "ORPHANS",
+	        "REFUSED", "PEAK OUT", "PEAK IN", "ADDRESSES");
 	for (size_t i = 0; i < snapshot->n_channels; i++) {
 		const struct sea_monitor_channel *channel = &snapshot->channels[i];
+		struct monitor_queues queues = monitor_queues(snapshot, channel);
 
 		fprintf(stream,
-		        "%-24.24s %3u %-5s %5" PRIu64 " %12" PRIu64 " %12" PRIu64 " %8" PRIu64 " %8" PRIu64 " %9" PRIu64
-		        " %9" PRIu64 " ",
+		        "%-24.24s %3u %-6s %-6s %5" PRIu64 " %8s %8s %10s %12" PRIu64 " %12" PRIu64 " %8" PRIu64
+		        " %8" PRIu64 " %8" PRIu64 " %9" PRIu64 " %9" PRIu64 " ",
 		        monitor_name(name, snapshot, channel->process_id), channel->id, channel->pattern,
-		        channel->n_peers, channel->n_sent, channel->n_received, channel->n_orphans, channel->n_refused,
+		        monitor_transport(channel), channel->n_peers, monitor_count(text[0], channel->n_sent_per_s),
+		        monitor_count(text[1], channel->n_received_per_s), monitor_latency(text[2], queues.latency_ns),
+		        channel->n_sent, channel->n_received, channel->n_missed, channel->n_orphans, channel->n_refused,
 		        channel->peak_out, channel->peak_in);
 		for (size_t j = 0; j < snapshot->n_addresses; j++) {
 			const struct sea_monitor_address *address = &snapshot->addresses[j];
@@ -148,15 +196,6 @@ static void text_channels(FILE *stream, const struct sea_monitor_snapshot *snaps
 		}
 		fputc('\n', stream);
 	}
-	for (size_t i = 0; i < snapshot->n_links; i++) {
-		const struct sea_monitor_link *link = &snapshot->links[i];
-
-		fprintf(stream,
-		        "%s%-24.24s %3u to %-24.24s out %" PRIu64 " of %" PRIu64 ", in %" PRIu64 " of %" PRIu64 "\n",
-		        i ? "" : "\nQueues:\n", monitor_name(name, snapshot, link->process_id), link->channel_id,
-		        monitor_name(peer, snapshot, link->peer_id), link->n_out, link->n_out_max, link->n_in,
-		        link->n_in_max);
-	}
 }
 
 void monitor_print_text(FILE *stream, const struct sea_monitor_snapshot *snapshot)
@@ -165,10 +204,13 @@ void monitor_print_text(FILE *stream, const struct sea_monitor_snapshot *snapsho
 	        monitor_n_alive(snapshot), snapshot->n_leftovers);
 	if (snapshot->n_processes)
 		text_processes(stream, snapshot);
+	if (monitor_n_alive(snapshot))
+		text_traffic(stream, snapshot);
 	text_heaps(stream, snapshot);
 	text_holders(stream, snapshot);
 	text_holds(stream, snapshot);
 	text_channels(stream, snapshot);
+	text_queues(stream, snapshot);
 	for (size_t i = 0; i < snapshot->n_leftovers; i++)
 		fprintf(stream, "%s  %s\n", i ? "" : "\nLeft by the dead (--cleanup removes it):\n",
 		        snapshot->leftovers[i].name);

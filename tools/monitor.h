@@ -9,6 +9,8 @@
 
 #include <sealane/monitor.h>
 
+#include "terminal.h"
+
 #define MONITOR_NAME_N_BYTES 64
 
 /* What the command line asks for. */
@@ -42,6 +44,35 @@ const char *monitor_kind(const struct sea_monitor_heap *heap);
 char *monitor_name(char text[static MONITOR_NAME_N_BYTES], const struct sea_monitor_snapshot *snapshot, uint64_t id);
 
 const struct sea_monitor_process *monitor_find(const struct sea_monitor_snapshot *snapshot, uint64_t id);
+
+/* The queues of a channel: the fullest of each direction, and the longest latency or wait. */
+struct monitor_queues {
+	uint64_t n_out, n_out_max; /* n_out_max 0: it has none */
+	uint64_t n_in, n_in_max;
+	int64_t latency_ns; /* 0: empty; -1: not known */
+};
+
+/* All channels of a process, and what it holds of others' memory. */
+struct monitor_traffic {
+	uint64_t n_sent_per_s, n_received_per_s, n_missed;
+	int64_t latency_ns; /* the longest */
+	uint64_t n_held, n_bytes_held;
+	int64_t held_age_ns; /* -1: not known */
+};
+
+struct monitor_queues monitor_queues(const struct sea_monitor_snapshot *snapshot,
+                                     const struct sea_monitor_channel *channel);
+struct monitor_traffic monitor_traffic(const struct sea_monitor_snapshot *snapshot,
+                                       const struct sea_monitor_process *process);
+
+/* Short ones, for columns: "999", "1.23k", "12.3M"; "5/2.00k"; "12.3us", "3m20s"; the same, and "empty" for 0. @return text */
+char *monitor_count(char text[static TERMINAL_TEXT_N_BYTES], uint64_t n);
+char *monitor_fill(char text[static TERMINAL_TEXT_N_BYTES], uint64_t n, uint64_t n_max);
+char *monitor_duration(char text[static TERMINAL_TEXT_N_BYTES], int64_t ns);
+char *monitor_latency(char text[static TERMINAL_TEXT_N_BYTES], int64_t ns);
+
+/* "memory", "zeromq" */
+const char *monitor_transport(const struct sea_monitor_channel *channel);
 
 /* The forms of a snapshot. */
 void monitor_print_text(FILE *stream, const struct sea_monitor_snapshot *snapshot);

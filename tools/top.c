@@ -11,6 +11,7 @@
 
 #include "command.h"
 #include "terminal.h"
+#include "top.h"
 
 #ifndef SEALANE_NCURSES
 
@@ -32,27 +33,6 @@ int top_run(const struct monitor_plan *plan)
 
 #define TOP_LOOK_NS INT64_C(1000000000)
 #define TOP_KEY_MS 200
-#define TOP_N_DUMP 4096
-
-enum top_screen { TOP_LIST, TOP_DETAILS, TOP_DUMP, TOP_HELP };
-
-enum top_sort { SORT_AGE, SORT_NAME, SORT_PID, SORT_BACKED, SORT_USED, SORT_HEARTBEAT, SORT_N };
-
-struct top {
-	const struct monitor_plan *plan;
-	struct sea_monitor_snapshot *snapshot;
-	enum top_screen screen, before_help;
-	enum top_sort sort;
-	uint64_t selected_id; /* process */
-	size_t selected_hold; /* among those of the process */
-	int first;            /* line of the details, or of the dump, at the top */
-	int row;              /* next to be drawn */
-	int skip;             /* lines still above the top */
-	unsigned char dump[TOP_N_DUMP];
-	int64_t n_dump; /* or -errno */
-	struct sea_monitor_hold dumped;
-};
-
 static volatile sig_atomic_t top_signal;
 
 static void top_on_signal(int number)
@@ -60,8 +40,7 @@ static void top_on_signal(int number)
 	top_signal = number;
 }
 
-/* A line of the scrolled part of a screen; what lies above or below it is not drawn. */
-__attribute__((format(printf, 3, 4))) static void top_line(struct top *top, int attributes, const char *format, ...)
+void top_line(struct top *top, int attributes, const char *format, ...)
 {
 	char text[512];
 	va_list arguments;
@@ -78,68 +57,6 @@ __attribute__((format(printf, 3, 4))) static void top_line(struct top *top, int 
 	attrset((attr_t)attributes);
 	mvaddnstr(top->row++, 0, text, COLS);
 	attrset(A_NORMAL);
-}
-
-static const struct top *compare_top; /* qsort() passes nothing on */
-
-static int top_compare(const void *left, const void *right)
-{
-	const struct sea_monitor_process *a = left, *b = right;
-
-	switch (compare_top->sort) {
-	case SORT_NAME: return strcmp(a->name, b->name);
-	case SORT_PID: return (a->pid > b->pid) - (a->pid < b->pid);
-	case SORT_BACKED: return (a->n_bytes_backed < b->n_bytes_backed) - (a->n_bytes_backed > b->n_bytes_backed);
-	case SORT_USED: return (a->n_bytes_used < b->n_bytes_used) - (a->n_bytes_used > b->n_bytes_used);
-	case SORT_HEARTBEAT:
-		return (a->heartbeat_age_ns < b->heartbeat_age_ns) - (a->heartbeat_age_ns > b->heartbeat_age_ns);
-	default: return (a->age_ns < b->age_ns) - (a->age_ns > b->age_ns);
-	}
-}
-
-static void top_sort_processes(struct top *top)
-{
-	compare_top = top;
-	if (top->snapshot && top->snapshot->n_processes)
-		qsort(top->snapshot->processes, top->snapshot->n_processes, sizeof(*top->snapshot->processes),
-		      top_compare);
-}
-
-static size_t top_selected_index(const struct top *top)
-{
-	for (size_t i = 0; i < top->snapshot->n_processes; i++)
-		if (top->snapshot->processes[i].id == top->selected_id)
-			return i;
-	return 0;
-}
-
-static void top_draw_list(struct top *top)
-{
-	static const char *const sorts[SORT_N] = { "age", "name", "pid", "backed", "used", "heartbeat" };
-	const struct sea_monitor_snapshot *snapshot = top->snapshot;
-	size_t selected = top_selected_index(top);
-	int n_rows = LINES - 4;
-
-	top_line(top, A_BOLD, "sealane top  session %s  %zu living  %zu leftovers  by %s  (h help)", snapshot->session,
-	         monitor_n_alive(snapshot), snapshot->n_leftovers, sorts[top->sort]);
-	top_line(top, A_REVERSE, "%7s %-16s %-8s %-10s %9s %9s %9s", "PID", "NAME", "IS", "STATE", "HEARTBEAT",
-	         "BACKED", "USED");
-	for (size_t i = (int)selected >= n_rows && n_rows > 0 ? selected - (size_t)n_rows + 1 : 0;
-	     i < snapshot->n_processes; i++) {
-		const struct sea_monitor_process *process = &snapshot->processes[i];
-		char beat[TERMINAL_TEXT_N_BYTES], backed[TERMINAL_TEXT_N_BYTES], used[TERMINAL_TEXT_N_BYTES];
-
-		top_line(top,
-		         i == selected        ? A_STANDOUT
-		         : process->condition ? A_BOLD
-		                              : A_NORMAL,
-		         "%7d %-16.16s %-8s %-10.10s %9s %9s %9s", (int)process->pid, process->name,
-		         monitor_condition(process), process->state[0] ? process->state : "-",
-		         terminal_duration(beat, process->heartbeat_age_ns),
-		         terminal_size(backed, process->n_bytes_backed), terminal_size(used, process->n_bytes_used));
-	}
-	if (!snapshot->n_processes)
-		top_line(top, A_NORMAL, "  nobody is here");
 }
 
 /* The hold of the selected process with that number, or NULL. */
@@ -170,29 +87,11 @@ static void top_draw_memory(struct top *top)
 	}
 }
 
-static void top_draw_channels(struct top *top)
-{
-	const struct sea_monitor_snapshot *snapshot = top->snapshot;
-
-	top_line(top, A_REVERSE, "%7s %-5s %5s %12s %12s %8s %8s", "CHANNEL", "KIND", "PEERS", "SENT", "RECEIVED",
-	         "PEAKOUT", "PEAKIN");
-	for (size_t i = 0; i < snapshot->n_channels; i++) {
-		const struct sea_monitor_channel *channel = &snapshot->channels[i];
-
-		if (channel->process_id == top->selected_id)
-			top_line(top, A_NORMAL,
-			         "%7u %-5s %5" PRIu64 " %12" PRIu64 " %12" PRIu64 " %8" PRIu64 " %8" PRIu64,
-			         channel->id, channel->pattern, channel->n_peers, channel->n_sent, channel->n_received,
-			         channel->peak_out, channel->peak_in);
-	}
-}
-
 static void top_draw_holds(struct top *top)
 {
 	const struct sea_monitor_hold *hold;
 
-	top_line(top, A_REVERSE, "%12s %-28s %9s %12s  (up/down choose, d dumps)", "HELD SINCE", "HOLDER", "SIZE",
-	         "BLOCK");
+	top_line(top, A_REVERSE, "%12s %-28s %9s %12s  (d dumps)", "HELD SINCE", "HOLDER", "SIZE", "BLOCK");
 	for (size_t i = 0; (hold = top_find_hold(top, i)); i++) {
 		char holder[MONITOR_NAME_N_BYTES], age[TERMINAL_TEXT_N_BYTES], size[TERMINAL_TEXT_N_BYTES];
 
@@ -205,6 +104,7 @@ static void top_draw_holds(struct top *top)
 static void top_draw_details(struct top *top)
 {
 	const struct sea_monitor_process *process = monitor_find(top->snapshot, top->selected_id);
+	char size[TERMINAL_TEXT_N_BYTES], age[TERMINAL_TEXT_N_BYTES], holder[MONITOR_NAME_N_BYTES];
 
 	if (!process) {
 		top_line(top, A_BOLD, "It has gone. (q back)");
@@ -212,9 +112,24 @@ static void top_draw_details(struct top *top)
 	}
 	top_line(top, A_BOLD, "%s, pid %d, %s %s  (q back)", process->name, (int)process->pid,
 	         monitor_condition(process), process->state);
+	if (process->n_out)
+		top_line(top, A_NORMAL, "%" PRIu64 " messages in flight, %s; the oldest for %s, held by %s",
+		         process->n_out, terminal_size(size, process->n_bytes_out),
+		         terminal_duration(age, process->out_age_ns),
+		         monitor_name(holder, top->snapshot, process->out_holder_id));
 	top_draw_memory(top);
-	top_draw_channels(top);
+	top_draw_channels(top, process->id);
 	top_draw_holds(top);
+}
+
+static void top_draw_all_channels(struct top *top)
+{
+	const struct sea_monitor_snapshot *snapshot = top->snapshot;
+
+	top_line(top, A_BOLD, "sealane top  session %s  %zu channels  (up/down, q back)", snapshot->session,
+	         snapshot->n_channels);
+	top->skip = top->first;
+	top_draw_channels(top, 0);
 }
 
 static void top_draw_dump(struct top *top)
@@ -244,11 +159,17 @@ static void top_draw_help(struct top *top)
 		"Keys",
 		"  up, down     choose a process, or in its details a held block; scroll a dump",
 		"  enter        details of a process: heaps, channels, oldest holds",
-		"  s            sort by the next column: age, name, pid, backed, used, heartbeat",
+		"  c            all channels: rates, queues, latency",
+		"  s            sort by the next: age, name, pid, rate, in flight, oldest, backed,",
+		"               used, heartbeat",
 		"  d            in the details: show the first bytes of the chosen block",
 		"  h            this text",
 		"  q            back, and from the list: quit",
 		"",
+		"FLIGHT: messages sent and still held by others, SIZE of them; OLDEST: since when",
+		"the oldest is, HELD BY: who has it; HOLDS: blocks of others that it holds.",
+		"LATENCY: from send to receive, as sampled; empty: the queue was.",
+		"A wider terminal shows more columns.",
 		"hanging: it lives and its heartbeat is old. stopped: by a signal or a debugger.",
 		"dead: its files are left; sealane monitor --cleanup removes them.",
 	};
@@ -264,6 +185,7 @@ static void top_draw(struct top *top)
 	top->skip = top->screen == TOP_DUMP ? top->first : 0;
 	switch (top->screen) {
 	case TOP_LIST: top_draw_list(top); break;
+	case TOP_CHANNELS: top_draw_all_channels(top); break;
 	case TOP_DETAILS: top_draw_details(top); break;
 	case TOP_DUMP: top_draw_dump(top); break;
 	case TOP_HELP: top_draw_help(top); break;
@@ -277,6 +199,10 @@ static void top_move(struct top *top, int by)
 
 	if (top->screen == TOP_DUMP) {
 		int n_lines = top->n_dump > 0 ? (int)(top->n_dump / 16) : 0;
+
+		top->first = top->first + by < 0 ? 0 : top->first + by > n_lines ? n_lines : top->first + by;
+	} else if (top->screen == TOP_CHANNELS) {
+		int n_lines = (int)top->snapshot->n_channels;
 
 		top->first = top->first + by < 0 ? 0 : top->first + by > n_lines ? n_lines : top->first + by;
 	} else if (top->screen == TOP_DETAILS) {
@@ -321,6 +247,12 @@ static bool top_key(struct top *top, int key)
 			top->selected_id = top->snapshot->processes[top_selected_index(top)].id;
 			top->selected_hold = 0;
 			top->screen = TOP_DETAILS;
+		}
+		break;
+	case 'c':
+		if (top->screen == TOP_LIST) {
+			top->first = 0;
+			top->screen = TOP_CHANNELS;
 		}
 		break;
 	case 'd':

@@ -154,7 +154,8 @@ uint64_t sea_message_sender(const struct sea_message *message);
  * in every other process: sea_session_take_done() will give the cookie once.
  * For limits of what is in flight, without a channel back.
  *
- * @return 0; -EINVAL not a message of this process's own memory (or one without memory). Any thread. Since 0.1.
+ * @return 0; 1 it was asked already, and this cookie comes in place of that one (since 0.3);
+ *         -EINVAL not a message of this process's own memory (or one without memory). Any thread. Since 0.1.
  */
 int sea_message_notify(struct sea_message *message, uint64_t cookie);
 

@@ -62,6 +62,10 @@ struct sea_monitor_process {
 	uint64_t n_bytes_backed;              /**< by all of its heaps */
 	uint64_t n_bytes_used;                /**< in blocks that somebody holds */
 	uint64_t n_bytes_copied;              /**< payload bytes copied by the library */
+	uint64_t n_out;         /**< messages in flight: sent out of its memory, still held by others. Since 0.3 */
+	uint64_t n_bytes_out;   /**< size of their blocks. Since 0.3 */
+	int64_t out_age_ns;     /**< since the oldest of them was sent, to within a second. Since 0.3 */
+	uint64_t out_holder_id; /**< who holds that one; 0: nobody, or not known. Since 0.3 */
 };
 
 /** A heap, or a region. */
@@ -90,8 +94,8 @@ struct sea_monitor_heap {
 struct sea_monitor_channel {
 	uint64_t process_id;        /**< whose */
 	uint32_t id;                /**< within it */
-	char pattern[8];            /**< "push", "pull", "pair" */
-	uint64_t n_peers;           /**< links, those that are being made included */
+	char pattern[8];            /**< "push", "pull", "pair", "req", "rep", "pub", "sub", over zeromq also others */
+	uint64_t n_peers;           /**< links, those that are being made included; over zeromq peers */
 	uint64_t n_sent;            /**< messages sent */
 	uint64_t n_received;        /**< messages received */
 	uint64_t n_refused;         /**< descriptors refused */
@@ -101,6 +105,11 @@ struct sea_monitor_channel {
 	uint64_t n_sleeps;          /**< times it slept */
 	uint64_t peak_out;          /**< fullest that a heartbeat found one of its queues */
 	uint64_t peak_in;           /**< the same, of what it receives */
+	uint64_t n_missed;          /**< messages that a slow subscriber had no room for. Since 0.3 */
+	uint64_t n_sent_per_s;      /**< messages sent per second, at its last heartbeat. Since 0.3 */
+	uint64_t n_received_per_s;  /**< messages received per second. Since 0.3 */
+	uint32_t is_zeromq;         /**< 1: over libzmq: it has no links, and its queues are not known. Since 0.3 */
+	uint32_t reserved;          /**< 0 */
 };
 
 /** An address of a channel. */
@@ -121,6 +130,14 @@ struct sea_monitor_link {
 	uint64_t n_out_max;  /**< so many fit */
 	uint64_t n_in;       /**< messages that wait here */
 	uint64_t n_in_max;   /**< so many fit */
+	uint64_t id;         /**< the same at both ends; 0: not known. Since 0.3 */
+	/**
+	 * How long a message that this end sends waits until the other end takes it, as last sampled; 0: the queue was found empty;
+	 * -1: not known. At an end that receives alone it is what the sender's says. See docs/monitor.md. Since 0.3.
+	 */
+	int64_t latency_ns;
+	/** How long what the last sample is about waits already, as of the sender's heartbeat; -1: nothing does. Since 0.3. */
+	int64_t waiting_ns;
 };
 
 /** What one process holds of another's (or its own) memory. */

@@ -17,7 +17,7 @@ extern "C" {
 /** Major version of this header. */
 #define SEA_VERSION_MAJOR 0
 /** Minor version of this header. */
-#define SEA_VERSION_MINOR 1
+#define SEA_VERSION_MINOR 4
 /** Patch level of this header. */
 #define SEA_VERSION_PATCH 0
 /** Version of this header as one number, 10000 * major + 100 * minor + patch. */
@@ -37,6 +37,12 @@ extern "C" {
 
 /** Regions: user-managed memory with release callbacks (region.h). */
 #define SEA_FEATURE_REGIONS (1u << 5)
+/** Request and reply, publish and subscribe (SEA_REQ, SEA_REP, SEA_PUB, SEA_SUB). */
+#define SEA_FEATURE_PATTERNS (1u << 6)
+/** Channels over libzmq (SEA_TRANSPORT_ZEROMQ), where libzmq.so.5 is there. */
+#define SEA_FEATURE_ZEROMQ (1u << 7)
+/** A poller over channels and descriptors (poller.h). */
+#define SEA_FEATURE_POLLER (1u << 8)
 
 /** Version of the library that is loaded, in the form of SEA_VERSION. Any thread. Since 0.1. */
 unsigned sea_version(void);

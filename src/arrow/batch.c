@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arrow/fail.h"
 #include "arrow/load.h"
 
 /* Where the walk over the buffers of a batch is. */
@@ -36,7 +37,7 @@ static int walk_wrong(const struct batch_walk *walk, int code, const char *text)
 	if (walk->node != SIZE_MAX)
 		seai_tree_path(walk->tree, walk->node, path, sizeof(path));
 	snprintf(key, sizeof(key), "message %" PRIu64 "%s%s", walk->message->number, path[0] ? ", " : "", path);
-	return sea_error_set(walk->error, code, key, "%s", text);
+	return SEAI_FAIL(walk->error, code, key, "%s", text);
 }
 
 bool seai_offsets_are_good(const void *offsets, unsigned width, int64_t n_rows, uint64_t end)
@@ -136,7 +137,7 @@ static int offsets_read(struct batch_walk *walk, const struct seai_node *node, s
 	column->offsets = NULL;
 	if (r < 0 || column->n_rows == 0)
 		return r;
-	if (buffer.n_bytes / node->offset_width < n_items)
+	if (buffer.n_bytes < n_items * node->offset_width)
 		return walk_wrong(walk, -EBADMSG, "its offsets are too few");
 	column->offsets = buffer.data;
 	return 0;
@@ -186,7 +187,7 @@ static int sizes_read(struct batch_walk *walk, const struct seai_node *node, str
 
 	if (r < 0)
 		return r;
-	if (buffer.n_bytes / node->offset_width < (uint64_t)column->n_rows)
+	if (buffer.n_bytes < (uint64_t)column->n_rows * node->offset_width)
 		return walk_wrong(walk, -EBADMSG, "its sizes are too few");
 	column->sizes = buffer.data;
 	return 0;

@@ -7,6 +7,7 @@
 #include <sealane/arrow/column.h>
 
 #include "arrow/batch.h"
+#include "arrow/fail.h"
 #include "arrow/load.h"
 
 /* Where the check is: paths of errors. */
@@ -24,7 +25,7 @@ static int check_wrong(const struct column_check *check, int64_t row, const char
 	for (unsigned i = 0; i < check->depth && n < sizeof(path); i++)
 		n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%s", n ? "." : "",
 		                      check->path[i] ? check->path[i] : "");
-	return sea_error_set(check->error, -EBADMSG, path, "row %lld: %s", (long long)row, text);
+	return SEAI_FAIL(check->error, -EBADMSG, path, "row %lld: %s", (long long)row, text);
 }
 
 static bool row_is_null(const struct sea_arrow_column *column, int64_t row)

@@ -82,7 +82,7 @@ static int union_find(const struct sea_arrow_column **column, int64_t *row)
 {
 	const struct sea_arrow_column *this = *column;
 	const struct sea_arrow_type *type = &this->field->type;
-	int id = seai_at_i8(this->data, this->offset + *row);
+	int64_t id = seai_at_signed(this->data, 1, this->offset + *row);
 	size_t child = 0;
 
 	if (type->type_ids)

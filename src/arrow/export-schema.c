@@ -8,6 +8,7 @@
 #include <sealane/arrow/exchange.h>
 
 #include "arrow/cleanup.h"
+#include "arrow/fail.h"
 #include "arrow/load.h"
 
 /* Longer than any format: a union of 128 ids, or a timezone. */
@@ -145,7 +146,7 @@ int sea_arrow_export_schema(const struct sea_arrow_schema *schema, struct ArrowS
 	whole.n_metadata = schema->n_metadata;
 	r = field_export(&whole, false, &out);
 	if (r < 0)
-		return sea_error_set(error, r, "", r == -ENOMEM ? "no memory" : "a type that has no format string");
+		return SEAI_FAIL(error, r, "", r == -ENOMEM ? "no memory" : "a type that has no format string");
 	*ret_schema = out;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <sealane/arrow/exchange.h>
 
 #include "arrow/cleanup.h"
+#include "arrow/fail.h"
 #include "arrow/reader.h"
 
 /* Validity, views and their sizes aside: no type has more buffers. */
@@ -203,7 +204,7 @@ static int batch_export(const struct sea_arrow_batch *batch, struct export_base 
 		return r;
 	r = array_begin(&out, base, &own);
 	if (r < 0)
-		return sea_error_set(error, r, "", "no memory");
+		return SEAI_FAIL(error, r, "", "no memory");
 	out.length = batch->n_rows;
 	out.n_buffers = 1;
 	own->buffers = (const void **)calloc(1, sizeof(const void *));
@@ -212,10 +213,10 @@ static int batch_export(const struct sea_arrow_batch *batch, struct export_base 
 	if (r < 0) {
 		array_release(&out);
 		if (r == -ENODATA)
-			return sea_error_set(error, -EBADMSG, "", "the dictionary of a column has not come");
-		return sea_error_set(error, r, "",
-		                     r == -ENOTSUP ? "a dictionary in several pieces, or an old union with nulls"
-		                                   : "no memory");
+			return SEAI_FAIL(error, -EBADMSG, "", "the dictionary of a column has not come");
+		return SEAI_FAIL(error, r, "",
+		                 r == -ENOTSUP ? "a dictionary in several pieces, or an old union with nulls"
+		                               : "no memory");
 	}
 	*ret_array = out;
 	return 0;
@@ -244,10 +245,10 @@ int sea_arrow_export_batch(const struct sea_arrow_batch *batch, struct ArrowArra
 	int r;
 
 	if (!base)
-		return sea_error_set(error, -ENOMEM, "", "no memory");
+		return SEAI_FAIL(error, -ENOMEM, "", "no memory");
 	/* Its memory goes with the batch, whatever our consumer does. */
 	if (batch->is_foreign)
-		r = sea_error_set(error, -ENOTSUP, "", "the batch is foreign: it is exported where it comes from");
+		r = SEAI_FAIL(error, -ENOTSUP, "", "the batch is foreign: it is exported where it comes from");
 	else
 		r = batch_export(batch, base, ret_array, error);
 	base_unref(base);
@@ -304,16 +305,16 @@ int sea_arrow_export_stream(struct sea_arrow_reader **reader, struct ArrowArrayS
 
 	if (!base) {
 		*reader = sea_arrow_reader_free(*reader);
-		return sea_error_set(error, -ENOMEM, "", "no memory");
+		return SEAI_FAIL(error, -ENOMEM, "", "no memory");
 	}
 	base->reader = SEAI_TAKE(*reader);
 	if (base->reader->is_foreign) {
 		base_unref(base);
-		return sea_error_set(error, -ENOTSUP, "", "the stream is foreign: it is exported where it comes from");
+		return SEAI_FAIL(error, -ENOTSUP, "", "the stream is foreign: it is exported where it comes from");
 	}
 	if (sea_arrow_batch_new(&base->batch, base->reader) < 0) {
 		base_unref(base);
-		return sea_error_set(error, -ENOMEM, "", "no memory");
+		return SEAI_FAIL(error, -ENOMEM, "", "no memory");
 	}
 	*ret_stream = (struct ArrowArrayStream){
 		.get_schema = stream_get_schema,

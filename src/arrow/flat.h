@@ -76,7 +76,7 @@ static inline int seai_flat_field(const struct seai_flat_table *table, unsigned 
 #define SEAI_FLAT_NUMBER(type, name)                                                                                   \
 	static inline int seai_flat_##name(const struct seai_flat_table *table, unsigned id, type fallback, type *ret) \
 	{                                                                                                              \
-		const uint8_t *place;                                                                                  \
+		const uint8_t *place = NULL;                                                                           \
 		int r = seai_flat_field(table, id, sizeof(type), &place);                                              \
 		if (r < 0)                                                                                             \
 			return r;                                                                                      \
@@ -103,8 +103,8 @@ static inline int seai_flat_follow(const uint8_t *bytes, uint32_t n_bytes, const
 
 static inline int seai_flat_sub(const struct seai_flat_table *table, unsigned id, struct seai_flat_table *ret)
 {
-	const uint8_t *place;
-	uint64_t at;
+	const uint8_t *place = NULL;
+	uint64_t at = 0;
 	int r = seai_flat_field(table, id, 4, &place);
 
 	if (r == 1)
@@ -116,9 +116,9 @@ static inline int seai_flat_sub(const struct seai_flat_table *table, unsigned id
 static inline int seai_flat_vector(const struct seai_flat_table *table, unsigned id, unsigned n_item_bytes,
                                    struct seai_flat_vector *ret)
 {
-	const uint8_t *place;
+	const uint8_t *place = NULL;
 	uint32_t n_items;
-	uint64_t at;
+	uint64_t at = 0;
 	int r = seai_flat_field(table, id, 4, &place);
 
 	if (r == 1)
@@ -137,7 +137,7 @@ static inline int seai_flat_vector(const struct seai_flat_table *table, unsigned
 /* Table i of a vector of tables. */
 static inline int seai_flat_vector_table(const struct seai_flat_vector *vector, uint32_t i, struct seai_flat_table *ret)
 {
-	uint64_t at;
+	uint64_t at = 0;
 	int r = seai_flat_follow(vector->bytes, vector->n_bytes, vector->bytes + vector->at + (uint64_t)i * 4, &at);
 
 	return r == 1 ? seai_flat_table_at(vector->bytes, vector->n_bytes, at, ret) : r;

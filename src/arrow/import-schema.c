@@ -11,6 +11,7 @@
 #include <sealane/arrow/exchange.h>
 
 #include "arrow/cleanup.h"
+#include "arrow/fail.h"
 #include "arrow/import.h"
 #include "arrow/load.h"
 #include "arrow/reader.h"
@@ -30,7 +31,7 @@ static int import_wrong(const struct schema_import *import, const char *name, in
 {
 	if (code == -ENOMEM)
 		text = "no memory";
-	return sea_error_set(import->error, code, name ? name : "", "%s", text);
+	return SEAI_FAIL(import->error, code, name ? name : "", "%s", text);
 }
 
 /* Four bytes of size, which is not negative, and so many bytes. */
@@ -150,7 +151,7 @@ static int field_import(struct schema_import *import, const struct ArrowSchema *
 {
 	const struct ArrowSchema *values = schema->dictionary ? schema->dictionary : schema;
 	const char *name = schema->name ? schema->name : "";
-	struct sea_arrow_type index;
+	struct sea_arrow_type index = { SEA_ARROW_NONE };
 	int r;
 
 	if (!schema->release || (values != schema && values->dictionary))
@@ -188,15 +189,15 @@ int seai_import_schema(struct sea_arrow_reader *reader, const struct ArrowSchema
 	if (r < 0)
 		return r;
 	if (whole.type.id != SEA_ARROW_STRUCT || whole.index_bits)
-		return sea_error_set(error, -EBADMSG, "", "a schema is a struct of its columns");
+		return SEAI_FAIL(error, -EBADMSG, "", "a schema is a struct of its columns");
 	reader->schema = (struct sea_arrow_schema){ whole.children, whole.n_children, whole.metadata,
 		                                    whole.n_metadata };
 	r = sea_arrow_schema_check(&reader->schema, &own);
 	if (r < 0)
-		return sea_error_set(error, r == -EINVAL ? -EBADMSG : r, own.key, "%s", own.text);
+		return SEAI_FAIL(error, r == -EINVAL ? -EBADMSG : r, own.key, "%s", own.text);
 	reader->is_foreign = true;
 	r = seai_reader_prepare(reader);
-	return r < 0 ? sea_error_set(error, r, "", "no memory") : 0;
+	return r < 0 ? SEAI_FAIL(error, r, "", "no memory") : 0;
 }
 
 static void schema_cleanup(struct ArrowSchema *schema)
@@ -218,7 +219,7 @@ int sea_arrow_import_schema(struct sea_arrow_reader **ret_reader, struct ArrowSc
 
 	schema->release = NULL;
 	if (!reader)
-		return sea_error_set(error, -ENOMEM, "", "no memory");
+		return SEAI_FAIL(error, -ENOMEM, "", "no memory");
 	r = seai_import_schema(reader, &moved, error);
 	if (r < 0)
 		return r;
@@ -231,7 +232,7 @@ static int stream_wrong(struct ArrowArrayStream *stream, int r, struct sea_error
 {
 	const char *text = stream->get_last_error ? stream->get_last_error(stream) : NULL;
 
-	return sea_error_set(error, r > 0 ? -r : -EIO, "", "%s", text ? text : "the foreign stream gives no reason");
+	return SEAI_FAIL(error, r > 0 ? -r : -EIO, "", "%s", text ? text : "the foreign stream gives no reason");
 }
 
 int sea_arrow_import_stream(struct sea_arrow_reader **ret_reader, struct ArrowArrayStream *stream,
@@ -244,13 +245,13 @@ int sea_arrow_import_stream(struct sea_arrow_reader **ret_reader, struct ArrowAr
 	if (!reader) {
 		if (stream->release)
 			stream->release(stream);
-		return sea_error_set(error, -ENOMEM, "", "no memory");
+		return SEAI_FAIL(error, -ENOMEM, "", "no memory");
 	}
 	/* The reader releases it from here on. */
 	reader->stream = *stream;
 	stream->release = NULL;
 	if (!reader->stream.release)
-		return sea_error_set(error, -EBADMSG, "", "the stream is released");
+		return SEAI_FAIL(error, -EBADMSG, "", "the stream is released");
 	r = reader->stream.get_schema(&reader->stream, &schema);
 	if (r != 0)
 		return stream_wrong(&reader->stream, r, error);
@@ -267,7 +268,7 @@ int seai_import_next(struct sea_arrow_reader *reader, struct seai_batch *batch, 
 	int r;
 
 	if (!reader->stream.release)
-		return sea_error_set(error, -EINVAL, "", "this reader has no stream: its arrays are put in");
+		return SEAI_FAIL(error, -EINVAL, "", "this reader has no stream: its arrays are put in");
 	r = reader->stream.get_next(&reader->stream, &array);
 	if (r != 0)
 		return stream_wrong(&reader->stream, r, error);

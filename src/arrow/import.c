@@ -11,6 +11,7 @@
 
 #include <sealane/arrow/exchange.h>
 
+#include "arrow/fail.h"
 #include "arrow/import.h"
 #include "arrow/load.h"
 
@@ -26,7 +27,7 @@ static int import_wrong(const struct array_import *import, uint32_t at, int code
 {
 	char path[128];
 
-	return sea_error_set(import->error, code, seai_tree_path(import->tree, at, path, sizeof(path)), "%s", text);
+	return SEAI_FAIL(import->error, code, seai_tree_path(import->tree, at, path, sizeof(path)), "%s", text);
 }
 
 static int node_import(struct array_import *import, uint32_t at, const struct ArrowArray *array, int64_t first,
@@ -235,12 +236,12 @@ static int batch_import(struct array_import *import, const struct ArrowArray *ar
 	int r = 0;
 
 	if (array->n_children != (int64_t)import->reader->schema.n_fields || (array->n_children && !array->children))
-		return sea_error_set(import->error, -EBADMSG, "", "it has not as many columns as the schema");
+		return SEAI_FAIL(import->error, -EBADMSG, "", "it has not as many columns as the schema");
 	if (array->length < 0 || array->length > SEAI_ROWS_MAX || array->offset < 0 || array->offset > SEAI_ROWS_MAX)
-		return sea_error_set(import->error, -EBADMSG, "", "a number of rows is out of range");
+		return SEAI_FAIL(import->error, -EBADMSG, "", "a number of rows is out of range");
 	if (array->null_count > 0 ||
 	    (array->null_count < 0 && array->n_buffers > 0 && array->buffers && array->buffers[0]))
-		return sea_error_set(import->error, -EBADMSG, "", "whole rows are null, which a batch cannot say");
+		return SEAI_FAIL(import->error, -EBADMSG, "", "whole rows are null, which a batch cannot say");
 	for (int64_t i = 0; i < array->n_children && r == 0; i++) {
 		if (!array->children[i] || !array->children[i]->release)
 			return import_wrong(import, next, -EBADMSG, "it is missing, or released");
@@ -262,7 +263,7 @@ int sea_arrow_import_array(struct sea_arrow_reader *reader, struct sea_arrow_bat
 	if (whole->reader != reader || !reader->is_foreign || !moved.release) {
 		if (moved.release)
 			moved.release(&moved);
-		return sea_error_set(error, -EINVAL, "", "the batch is of another reader, or the array is released");
+		return SEAI_FAIL(error, -EINVAL, "", "the batch is of another reader, or the array is released");
 	}
 	seai_batch_clear(whole);
 	whole->array = moved;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "arrow/cleanup.h"
+#include "arrow/fail.h"
 #include "arrow/schema-read.h"
 
 #define CONTINUATION UINT32_C(0xffffffff)
@@ -29,7 +30,7 @@ static int reader_wrong(const struct sea_arrow_reader *reader, int code, const c
 	char key[64];
 
 	snprintf(key, sizeof(key), "message %" PRIu64, reader->n_messages);
-	return sea_error_set(error, code, key, "%s", text);
+	return SEAI_FAIL(error, code, key, "%s", text);
 }
 
 struct sea_arrow_reader *seai_reader_alloc(void)
@@ -285,7 +286,7 @@ static int schema_read(struct sea_arrow_reader *reader, struct sea_error *error)
 	r = seai_schema_read(&reader->arena, &header, &reader->schema, &own);
 	if (r < 0) {
 		snprintf(key, sizeof(key), "message 0%s%s", own.key[0] ? ", " : "", own.key);
-		return sea_error_set(error, r, key, "%s", own.text);
+		return SEAI_FAIL(error, r, key, "%s", own.text);
 	}
 	r = seai_reader_prepare(reader);
 	return r < 0 ? reader_wrong(reader, r, "no memory", error) : 0;
@@ -298,10 +299,10 @@ int sea_arrow_reader_new(struct sea_arrow_reader **ret_reader, const void *memor
 	int r;
 
 	if ((uintptr_t)memory % 8 != 0)
-		return sea_error_set(error, -EINVAL, "", "the memory is not aligned to 8 bytes");
+		return SEAI_FAIL(error, -EINVAL, "", "the memory is not aligned to 8 bytes");
 	reader = seai_reader_alloc();
 	if (!reader)
-		return sea_error_set(error, -ENOMEM, "", "no memory");
+		return SEAI_FAIL(error, -ENOMEM, "", "no memory");
 	reader->memory = memory;
 	reader->n_bytes = memory ? n_bytes : 0;
 	r = file_bound(reader, error);
@@ -403,7 +404,7 @@ int sea_arrow_reader_next(struct sea_arrow_reader *reader, struct sea_arrow_batc
 	int r;
 
 	if (whole->reader != reader)
-		return sea_error_set(error, -EINVAL, "", "the batch was made for another reader");
+		return SEAI_FAIL(error, -EINVAL, "", "the batch was made for another reader");
 	seai_batch_clear(whole);
 	if (reader->failed) {
 		if (error)

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "arrow/fail.h"
+
 enum { SCHEMA_ENDIANNESS, SCHEMA_FIELDS, SCHEMA_METADATA };
 enum { FIELD_NAME, FIELD_NULLABLE, FIELD_TYPE_TYPE, FIELD_TYPE, FIELD_DICTIONARY, FIELD_CHILDREN, FIELD_METADATA };
 enum { DICTIONARY_ID, DICTIONARY_INDEX_TYPE, DICTIONARY_IS_ORDERED };
@@ -32,7 +34,7 @@ static int read_wrong(const struct schema_read *read, int code, const char *text
 	for (unsigned i = 0; i < read->depth && n < sizeof(path); i++)
 		n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%s", n ? "." : "",
 		                      read->path[i] ? read->path[i] : "?");
-	return sea_error_set(read->error, code, path, "%s", text);
+	return SEAI_FAIL(read->error, code, path, "%s", text);
 }
 
 static int read_failed(const struct schema_read *read, int code)
@@ -46,7 +48,7 @@ static int read_failed(const struct schema_read *read, int code)
 static int string_read(const struct schema_read *read, const struct seai_flat_table *table, unsigned id,
                        const char **ret_string, size_t *ret_n_bytes)
 {
-	struct seai_flat_vector bytes;
+	struct seai_flat_vector bytes = { NULL, 0, 0, 0 };
 	int r = seai_flat_vector(table, id, 1, &bytes);
 
 	if (r < 0)
@@ -59,7 +61,7 @@ static int string_read(const struct schema_read *read, const struct seai_flat_ta
 static int pairs_read(const struct schema_read *read, const struct seai_flat_table *table, unsigned id,
                       const struct sea_arrow_pair **ret_pairs, size_t *ret_n_pairs)
 {
-	struct seai_flat_vector vector;
+	struct seai_flat_vector vector = { NULL, 0, 0, 0 };
 	struct sea_arrow_pair *pairs;
 	void *memory = NULL;
 	int r = seai_flat_vector(table, id, 4, &vector);
@@ -71,7 +73,7 @@ static int pairs_read(const struct schema_read *read, const struct seai_flat_tab
 		return r;
 	pairs = memory;
 	for (uint32_t i = 0; i < vector.n_items; i++) {
-		struct seai_flat_table pair;
+		struct seai_flat_table pair = { NULL, 0, 0, 0, 0 };
 
 		r = seai_flat_vector_table(&vector, i, &pair);
 		if (r == 1)
@@ -132,7 +134,7 @@ static int decimal_read(const struct seai_flat_table *table, struct sea_arrow_ty
 
 static int union_read(const struct schema_read *read, const struct seai_flat_table *table, struct sea_arrow_type *type)
 {
-	struct seai_flat_vector vector;
+	struct seai_flat_vector vector = { NULL, 0, 0, 0 };
 	int16_t mode = 0;
 	void *memory;
 	int r = seai_flat_i16(table, 0, 0, &mode);
@@ -205,7 +207,7 @@ static int type_read(const struct schema_read *read, const struct seai_flat_tabl
 
 static int dictionary_read(const struct seai_flat_table *table, struct sea_arrow_field *field)
 {
-	struct seai_flat_table encoding, index;
+	struct seai_flat_table encoding = { NULL, 0, 0, 0, 0 }, index = { NULL, 0, 0, 0, 0 };
 	uint8_t flag = 0;
 	int r = seai_flat_sub(table, FIELD_DICTIONARY, &encoding);
 
@@ -233,7 +235,7 @@ static int fields_read(struct schema_read *read, const struct seai_flat_table *t
 
 static int field_read(struct schema_read *read, const struct seai_flat_table *table, struct sea_arrow_field *field)
 {
-	struct seai_flat_table type;
+	struct seai_flat_table type = { NULL, 0, 0, 0, 0 };
 	uint8_t flag = 0, type_id = 0;
 	int r = string_read(read, table, FIELD_NAME, &field->name, NULL);
 
@@ -266,7 +268,7 @@ static int field_read(struct schema_read *read, const struct seai_flat_table *ta
 static int fields_read(struct schema_read *read, const struct seai_flat_table *table, unsigned id,
                        const struct sea_arrow_field **ret_fields, size_t *ret_n_fields)
 {
-	struct seai_flat_vector vector;
+	struct seai_flat_vector vector = { NULL, 0, 0, 0 };
 	struct sea_arrow_field *fields;
 	void *memory = NULL;
 	int r = seai_flat_vector(table, id, 4, &vector);
@@ -286,7 +288,7 @@ static int fields_read(struct schema_read *read, const struct seai_flat_table *t
 	fields = memory;
 	read->depth++;
 	for (uint32_t i = 0; i < vector.n_items; i++) {
-		struct seai_flat_table field;
+		struct seai_flat_table field = { NULL, 0, 0, 0, 0 };
 
 		read->path[read->depth - 1] = NULL;
 		r = seai_flat_vector_table(&vector, i, &field);
@@ -310,7 +312,7 @@ int seai_schema_read(struct seai_arrow_arena *arena, const struct seai_flat_tabl
 	int r = seai_flat_i16(table, SCHEMA_ENDIANNESS, 0, &endianness);
 
 	if (r >= 0 && endianness != 0)
-		return sea_error_set(error, -ENOTSUP, "", "the data is big-endian");
+		return SEAI_FAIL(error, -ENOTSUP, "", "the data is big-endian");
 	if (r >= 0)
 		r = pairs_read(&read, table, SCHEMA_METADATA, &schema.metadata, &schema.n_metadata);
 	r = r < 0 ? read_failed(&read, r) : fields_read(&read, table, SCHEMA_FIELDS, &schema.fields, &schema.n_fields);
@@ -318,7 +320,7 @@ int seai_schema_read(struct seai_arrow_arena *arena, const struct seai_flat_tabl
 		r = sea_arrow_schema_check(&schema, &own);
 	if (r < 0) {
 		/* What a stream says is no argument of the caller's. */
-		return sea_error_set(error, r == -EINVAL ? -EBADMSG : r, own.key, "%s", own.text);
+		return SEAI_FAIL(error, r == -EINVAL ? -EBADMSG : r, own.key, "%s", own.text);
 	}
 	*ret_schema = schema;
 	return 0;

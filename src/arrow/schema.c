@@ -8,6 +8,7 @@
 #include <sealane/arrow/schema.h>
 
 #include "arrow/cleanup.h"
+#include "arrow/fail.h"
 #include "arrow/tree.h"
 
 int sea_arrow_field_init(struct sea_arrow_field *field, const char *name, const char *format)
@@ -86,7 +87,7 @@ static int check_wrong(const struct schema_check *check, int code, const char *t
 	for (size_t i = 0; i < check->depth && n < sizeof(path); i++)
 		n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%s", n ? "." : "",
 		                      check->path[i]->name ? check->path[i]->name : "");
-	return sea_error_set(check->error, code, path, "%s", text);
+	return SEAI_FAIL(check->error, code, path, "%s", text);
 }
 
 static bool bits_are(int bits, int least, int most)
@@ -252,7 +253,7 @@ static int dictionaries_check(struct schema_check *check, const struct sea_arrow
 	size_t n;
 
 	if (seai_schema_encoded(schema, &fields, &n) < 0)
-		return sea_error_set(check->error, -ENOMEM, "", "no memory");
+		return SEAI_FAIL(check->error, -ENOMEM, "", "no memory");
 	for (size_t i = 1; i < n; i++)
 		if (fields[i]->dictionary_id == fields[i - 1]->dictionary_id &&
 		    !seai_field_is_like(fields[i], fields[i - 1], true)) {
@@ -269,10 +270,10 @@ int sea_arrow_schema_check(const struct sea_arrow_schema *schema, struct sea_err
 	int r;
 
 	if ((schema->n_fields && !schema->fields) || (schema->n_metadata && !schema->metadata))
-		return sea_error_set(error, -EINVAL, "", "its fields or its metadata are missing");
+		return SEAI_FAIL(error, -EINVAL, "", "its fields or its metadata are missing");
 	for (size_t i = 0; i < schema->n_metadata; i++)
 		if (!schema->metadata[i].key || !schema->metadata[i].value)
-			return sea_error_set(error, -EINVAL, "", "a key or value of its metadata is missing");
+			return SEAI_FAIL(error, -EINVAL, "", "a key or value of its metadata is missing");
 	r = fields_check(&check, schema->fields, schema->n_fields);
 	return r < 0 ? r : dictionaries_check(&check, schema);
 }

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "arrow/batch.h"
+#include "arrow/fail.h"
 #include "arrow/writer.h"
 
 /* More than any memory has; few enough that sums of all buffers do not overflow. */
@@ -13,7 +14,7 @@ static int node_wrong(const struct seai_tree *tree, size_t node, int code, const
 {
 	char path[sizeof(error->key)];
 
-	return sea_error_set(error, code, seai_tree_path(tree, node, path, sizeof(path)), "%s", text);
+	return SEAI_FAIL(error, code, seai_tree_path(tree, node, path, sizeof(path)), "%s", text);
 }
 
 /* NULL: as many rows as what it is part of asks for. */
@@ -100,7 +101,7 @@ int seai_spans_plan(const struct seai_tree *tree, const struct sea_arrow_slot *s
 	uint64_t n_body = 0;
 
 	if (n_slots != tree->n_nodes)
-		return sea_error_set(error, -EINVAL, "", "%zu slots, where there are %zu", n_slots, tree->n_nodes);
+		return SEAI_FAIL(error, -EINVAL, "", "%zu slots, where there are %zu", n_slots, tree->n_nodes);
 	for (size_t i = 0; i < n_slots; i++) {
 		const char *wrong = rows_wrong(tree, slots, i);
 

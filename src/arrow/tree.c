@@ -93,7 +93,7 @@ static void nodes_add(struct tree_cursor *cursor, const struct sea_arrow_field *
 
 		*node = (struct seai_node){ .field = field,
 			                    .parent = parent,
-			                    .column = column++,
+			                    .column = column + (uint32_t)i,
 			                    .rows = rows,
 			                    .dictionary = SEAI_NO_DICTIONARY };
 		if (field->index_bits) {
@@ -148,7 +148,7 @@ struct sea_arrow_column *seai_tree_columns(const struct seai_tree *tree)
 
 char *seai_tree_path(const struct seai_tree *tree, size_t node, char *path, size_t n_bytes)
 {
-	uint32_t nodes[SEA_ARROW_DEPTH_MAX + 1];
+	uint32_t nodes[SEA_ARROW_DEPTH_MAX + 1] = { 0 };
 	size_t n_nodes = 0, n = 0;
 
 	for (uint32_t at = (uint32_t)node; at != SEAI_NO_PARENT && n_nodes <= SEA_ARROW_DEPTH_MAX;

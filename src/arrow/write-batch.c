@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arrow/cleanup.h"
+#include "arrow/fail.h"
 #include "arrow/load.h"
 #include "arrow/writer.h"
 
@@ -58,7 +59,7 @@ static int children_set(struct copy *copy, const struct seai_node *node, const s
 		if (n_rows > 0 && r == 0)
 			r = sea_arrow_column_get_run(column, range->first + n_rows - 1, &last, &end);
 		if (r < 0)
-			return sea_error_set(copy->error, -EBADMSG, column->field->name, "its run ends are malformed");
+			return SEAI_FAIL(copy->error, -EBADMSG, column->field->name, "its run ends are malformed");
 		n_rows = n_rows ? last - first + 1 : 0;
 		copy->ranges[ends].is_run_ends = true;
 		copy->ranges[ends].run_first = run_first;
@@ -94,7 +95,7 @@ static int range_set(struct copy *copy, uint32_t at, const struct sea_arrow_colu
 	*slot = (struct sea_arrow_slot){ .n_rows = n_rows };
 	slot->has_validity = column->validity && column->n_nulls != 0;
 	if (slot->has_validity && !node->has_validity)
-		return sea_error_set(copy->error, -ENOTSUP, column->field->name, "a union of version 4 that has nulls");
+		return SEAI_FAIL(copy->error, -ENOTSUP, column->field->name, "a union of version 4 that has nulls");
 	if (node->has_bytes)
 		slot->n_data_bytes = (uint64_t)(offset_at(column, node->offset_width, first + n_rows) -
 		                                offset_at(column, node->offset_width, first));
@@ -148,29 +149,43 @@ static void run_ends_copy(void *to, unsigned width, const struct copy_range *ran
 	}
 }
 
-static void slot_fill(const struct seai_node *node, const struct copy_range *range, const struct sea_arrow_slot *slot)
+/* Values of a fixed width, or the bytes that offsets lead to. */
+static void data_copy(const struct seai_node *node, const struct copy_range *range, const struct sea_arrow_slot *slot)
 {
 	const struct sea_arrow_column *column = range->column;
+	const uint8_t *data = column->data;
 	int64_t from = column->offset + range->first;
 	size_t n_row_bytes = (size_t)node->data_bits / 8;
 
-	if (slot->has_validity && range->n_rows)
-		bits_copy(slot->validity, column->validity, from, range->n_rows);
+	if (!data)
+		return;
+	if (node->has_bytes)
+		memcpy(slot->data, data + offset_at(column, node->offset_width, range->first), slot->n_data_bytes);
+	else if (range->is_run_ends)
+		run_ends_copy(slot->data, (unsigned)n_row_bytes, range);
+	else if (node->data_bits == 1)
+		bits_copy(slot->data, data, from, range->n_rows);
+	else
+		memcpy(slot->data, data + (size_t)from * n_row_bytes, (size_t)range->n_rows * n_row_bytes);
+}
+
+static void slot_fill(const struct seai_node *node, const struct copy_range *range, const struct sea_arrow_slot *slot)
+{
+	const struct sea_arrow_column *column = range->column;
+
+	/* Without rows there is at most one offset, which is 0 already. */
+	if (!column || range->n_rows == 0)
+		return;
+	if (slot->has_validity && column->validity)
+		bits_copy(slot->validity, column->validity, column->offset + range->first, range->n_rows);
 	if (node->has_last_offset)
 		offsets_copy(slot->offsets, node, range);
-	else if (node->offset_width && range->n_rows)
-		memcpy(slot->offsets, (const uint8_t *)column->offsets + (size_t)from * node->offset_width,
+	else if (node->offset_width)
+		memcpy(slot->offsets,
+		       (const uint8_t *)column->offsets + (size_t)(column->offset + range->first) * node->offset_width,
 		       (size_t)range->n_rows * node->offset_width);
-	if (node->has_bytes && slot->n_data_bytes)
-		memcpy(slot->data, (const uint8_t *)column->data + offset_at(column, node->offset_width, range->first),
-		       slot->n_data_bytes);
-	else if (range->n_rows && range->is_run_ends)
-		run_ends_copy(slot->data, (unsigned)n_row_bytes, range);
-	else if (range->n_rows && node->data_bits == 1)
-		bits_copy(slot->data, column->data, from, range->n_rows);
-	else if (range->n_rows && n_row_bytes)
-		memcpy(slot->data, (const uint8_t *)column->data + (size_t)from * n_row_bytes,
-		       (size_t)range->n_rows * n_row_bytes);
+	if (node->has_data)
+		data_copy(node, range, slot);
 }
 
 /* Writes columns as one message of a shape; the dictionaries they need are written. */
@@ -185,7 +200,7 @@ static int rows_write(struct sea_arrow_writer *writer, const struct seai_shape *
 	int r = 0;
 
 	if (!slots || !ranges)
-		return sea_error_set(error, -ENOMEM, "", "no memory");
+		return SEAI_FAIL(error, -ENOMEM, "", "no memory");
 	for (size_t i = 0; i < shape->tree->n_top && r == 0; i++)
 		r = range_set(&copy, at, &columns[i], 0, columns[i].n_rows, &at);
 	if (r == 0)
@@ -238,14 +253,14 @@ static int dictionary_write(struct sea_arrow_writer *writer, uint32_t dictionary
 		uint32_t at = 0;
 
 		if (!empty)
-			return sea_error_set(error, -ENOMEM, "", "no memory");
+			return SEAI_FAIL(error, -ENOMEM, "", "no memory");
 		empty->version = seai_dictionary_version();
 		r = dictionaries_write(writer, writer->values[dictionary].tree, &at, empty, error);
 		return r < 0 ? r : piece_write(writer, dictionary, empty, error);
 	}
 	if (values->version != written->version && written->batch == writer->n_batches)
-		return sea_error_set(error, -EINVAL, column->field->name,
-		                     "its dictionary is another one than that of a column with the same id");
+		return SEAI_FAIL(error, -EINVAL, column->field->name,
+		                 "its dictionary is another one than that of a column with the same id");
 	written->batch = writer->n_batches;
 	return piece_write(writer, dictionary, values, error);
 }
@@ -271,12 +286,12 @@ int sea_arrow_writer_write(struct sea_arrow_writer *writer, const struct sea_arr
 	int r;
 
 	if (batch->n_columns != writer->schema.n_fields)
-		return sea_error_set(error, -EINVAL, "", "%zu columns, where the schema has %zu", batch->n_columns,
-		                     writer->schema.n_fields);
+		return SEAI_FAIL(error, -EINVAL, "", "%zu columns, where the schema has %zu", batch->n_columns,
+		                 writer->schema.n_fields);
 	for (size_t i = 0; i < batch->n_columns; i++)
 		if (!seai_field_is_like(batch->columns[i].field, &writer->schema.fields[i], false))
-			return sea_error_set(error, -EINVAL, writer->schema.fields[i].name,
-			                     "the column is of another type than the field");
+			return SEAI_FAIL(error, -EINVAL, writer->schema.fields[i].name,
+			                 "the column is of another type than the field");
 	r = sea_arrow_batch_check(batch, error);
 	writer->n_batches++;
 	for (size_t i = 0; i < batch->n_columns && r == 0; i++)

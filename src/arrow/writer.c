@@ -14,6 +14,7 @@
 
 #include "arrow/batch.h"
 #include "arrow/cleanup.h"
+#include "arrow/fail.h"
 #include "arrow/load.h"
 #include "arrow/schema-read.h"
 
@@ -98,17 +99,17 @@ int sea_arrow_writer_new(struct sea_arrow_writer **ret_writer, const struct sea_
 		return r;
 	unwritable = field_unwritable(schema->fields, schema->n_fields);
 	if (unwritable)
-		return sea_error_set(error, -ENOTSUP, unwritable->name ? unwritable->name : "",
-		                     "its type is only read here, not written");
+		return SEAI_FAIL(error, -ENOTSUP, unwritable->name ? unwritable->name : "",
+		                 "its type is only read here, not written");
 	writer = calloc(1, sizeof(*writer));
 	if (!writer)
-		return sea_error_set(error, -ENOMEM, "", "no memory");
+		return SEAI_FAIL(error, -ENOMEM, "", "no memory");
 	seai_arrow_arena_init(&writer->arena, SEAI_SCHEMA_N_BYTES_MAX);
 	r = seai_schema_copy(&writer->arena, schema, &writer->schema);
 	if (r == 0)
 		r = writer_prepare(writer);
 	if (r < 0)
-		return sea_error_set(error, r, "", r == -E2BIG ? "the schema is too large" : "no memory");
+		return SEAI_FAIL(error, r, "", r == -E2BIG ? "the schema is too large" : "no memory");
 	*ret_writer = SEAI_TAKE(writer);
 	return 0;
 }
@@ -128,7 +129,7 @@ int seai_writer_find(const struct sea_arrow_writer *writer, int64_t dictionary_i
 	uint32_t at = seai_dictionaries_find(&writer->dictionaries, dictionary_id);
 
 	if (at == SEAI_NO_DICTIONARY)
-		return sea_error_set(error, -ENOENT, "", "no field has the dictionary %" PRId64, dictionary_id);
+		return SEAI_FAIL(error, -ENOENT, "", "no field has the dictionary %" PRId64, dictionary_id);
 	return (int)at;
 }
 
@@ -194,16 +195,16 @@ static int place_claim(struct sea_arrow_writer *writer, uint64_t n_bytes, uint8_
 
 	if (writer->memory) {
 		if (n_bytes > writer->n_memory - writer->at)
-			return sea_error_set(error, -ENOSPC, "", "%" PRIu64 " bytes are needed, %" PRIu64 " are left",
-			                     n_bytes, writer->n_memory - writer->at);
+			return SEAI_FAIL(error, -ENOSPC, "", "%" PRIu64 " bytes are needed, %" PRIu64 " are left",
+			                 n_bytes, writer->n_memory - writer->at);
 		*ret_place = writer->memory + writer->at;
 		return 0;
 	}
 	r = writer->sink.claim(&place, n_bytes, writer->sink.userdata);
 	if (r < 0)
-		return sea_error_set(error, r, "", "the sink has no room for %" PRIu64 " bytes", n_bytes);
+		return SEAI_FAIL(error, r, "", "the sink has no room for %" PRIu64 " bytes", n_bytes);
 	if (!place || (uintptr_t)place % SEA_ARROW_ALIGNMENT != 0)
-		return sea_error_set(error, -EINVAL, "", "the sink gave room that is not aligned to 64 bytes");
+		return SEAI_FAIL(error, -EINVAL, "", "the sink gave room that is not aligned to 64 bytes");
 	*ret_place = place;
 	return 0;
 }
@@ -213,7 +214,7 @@ static int place_commit(struct sea_arrow_writer *writer, uint8_t *place, uint64_
 	int r = writer->memory || !writer->sink.commit ? 0 : writer->sink.commit(place, n_bytes, writer->sink.userdata);
 
 	if (r < 0)
-		return sea_error_set(error, r, "", "the sink failed with %" PRIu64 " bytes", n_bytes);
+		return SEAI_FAIL(error, r, "", "the sink failed with %" PRIu64 " bytes", n_bytes);
 	writer->at += n_bytes;
 	return 0;
 }
@@ -228,7 +229,7 @@ static int writer_expect(const struct sea_arrow_writer *writer, enum seai_writer
 		[SEAI_WRITER_ENDED] = "the stream has ended",
 	};
 
-	return writer->state == state ? 0 : sea_error_set(error, -EPROTO, "", "%s", texts[writer->state]);
+	return writer->state == state ? 0 : SEAI_FAIL(error, -EPROTO, "", "%s", texts[writer->state]);
 }
 
 int sea_arrow_writer_begin(struct sea_arrow_writer *writer, struct sea_error *error)
@@ -239,7 +240,7 @@ int sea_arrow_writer_begin(struct sea_arrow_writer *writer, struct sea_error *er
 
 	if (r == 0)
 		r = place_claim(writer, n_bytes, &place, error);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	memcpy(place, writer->schema_template.bytes, n_bytes);
 	r = place_commit(writer, place, n_bytes, error);
@@ -288,7 +289,7 @@ int seai_writer_reserve(struct sea_arrow_writer *writer, const struct seai_shape
 		r = seai_spans_plan(shape->tree, slots, n_slots, writer->spans, &n_body, error);
 	if (r == 0)
 		r = place_claim(writer, shape->template.n_bytes + n_body, &place, error);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	for (size_t i = 0; i < n_slots; i++)
 		slot_place(&shape->tree->nodes[i], &slots[i], place + shape->template.n_bytes, &span);
@@ -363,12 +364,12 @@ static int commit_check(const struct sea_arrow_writer *writer, struct sea_error 
 		return r;
 	for (size_t i = 0; i < tree->n_buffers; i++)
 		if (writer->now[i].n_bytes > writer->spans[i].n_bytes)
-			return sea_error_set(error, -EINVAL, "", "a slot has grown since it was reserved");
+			return SEAI_FAIL(error, -EINVAL, "", "a slot has grown since it was reserved");
 	for (size_t i = 0; i < tree->n_nodes; i++) {
 		const char *wrong = last_wrong(&tree->nodes[i], writer->slots, i);
 
 		if (wrong)
-			return sea_error_set(error, -EINVAL, seai_tree_path(tree, i, path, sizeof(path)), "%s", wrong);
+			return SEAI_FAIL(error, -EINVAL, seai_tree_path(tree, i, path, sizeof(path)), "%s", wrong);
 	}
 	return 0;
 }
@@ -449,7 +450,7 @@ int sea_arrow_writer_end(struct sea_arrow_writer *writer, uint64_t *ret_n_bytes,
 	_Static_assert(sizeof(end) == SEA_ARROW_END_N_BYTES, "as the header says");
 	if (r == 0)
 		r = place_claim(writer, sizeof(end), &place, error);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	memcpy(place, end, sizeof(end));
 	r = place_commit(writer, place, sizeof(end), error);

@@ -55,7 +55,7 @@ unsigned sea_version(void)
 uint64_t sea_features(void)
 {
 	return SEA_FEATURE_MEMFD | SEA_FEATURE_ORPHANS | SEA_FEATURE_IMMUTABLE | SEA_FEATURE_META | SEA_FEATURE_SHMEM |
-	       SEA_FEATURE_REGIONS;
+	       SEA_FEATURE_REGIONS | SEA_FEATURE_PATTERNS | SEA_FEATURE_ZEROMQ | SEA_FEATURE_POLLER;
 }
 
 int sea_error_set(struct sea_error *error, int code, const char *key, const char *format, ...)

@@ -262,5 +262,5 @@ void sea_ccdb_cache_get_stats(struct sea_ccdb_cache *cache, struct sea_ccdb_cach
 
 void sea_ccdb_cache_client_stats(const struct sea_ccdb_cache *cache, struct sea_ccdb_client_stats *ret_stats)
 {
-	sea_ccdb_client_stats(cache->client, ret_stats);
+	sea_ccdb_client_get_stats(cache->client, ret_stats);
 }

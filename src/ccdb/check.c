@@ -199,7 +199,7 @@ int seai_uuid_parse(const char *text, uint8_t ret_uuid[static 16])
 		return -EINVAL;
 	for (size_t i = 0; i < 36; i += text[i] == '-' ? 1 : 2)
 		if (text[i] != '-')
-			ret_uuid[n++] = (uint8_t)(hex_value(text[i]) << 4 | hex_value(text[i + 1]));
+			ret_uuid[n++] = (uint8_t)((unsigned)hex_value(text[i]) << 4 | (unsigned)hex_value(text[i + 1]));
 	return 0;
 }
 
@@ -217,8 +217,8 @@ void seai_uuid_format(const uint8_t uuid[static 16], char ret_text[static SEA_CC
 	static const uint8_t ends[] = { 0, 4, 6, 8, 10, 16 };
 
 	for (size_t i = 0; i < 5; i++) {
-		seai_hex(uuid + ends[i], (size_t)(ends[i + 1] - ends[i]), ret_text + 2 * ends[i] + i);
-		ret_text[2 * ends[i + 1] + i] = i < 4 ? '-' : 0;
+		seai_hex(uuid + ends[i], (size_t)(ends[i + 1] - ends[i]), ret_text + (size_t)2 * ends[i] + i);
+		ret_text[(size_t)2 * ends[i + 1] + i] = i < 4 ? '-' : 0;
 	}
 }
 

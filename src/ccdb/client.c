@@ -374,7 +374,7 @@ int sea_ccdb_client_get(struct sea_ccdb_client *client, const struct sea_ccdb_qu
 	waited.done = wait_done;
 	waited.userdata = &wait;
 	result = sea_ccdb_client_request(client, &waited, &request, error);
-	if (result < 0)
+	if (!request)
 		return result;
 	for (;;) {
 		struct pollfd poll_fd = { .fd = client->epoll_fd, .events = POLLIN };
@@ -403,7 +403,7 @@ int sea_ccdb_client_fd(const struct sea_ccdb_client *client)
 	return client->epoll_fd;
 }
 
-void sea_ccdb_client_stats(const struct sea_ccdb_client *client, struct sea_ccdb_client_stats *ret_stats)
+void sea_ccdb_client_get_stats(const struct sea_ccdb_client *client, struct sea_ccdb_client_stats *ret_stats)
 {
 	*ret_stats = client->stats;
 	seai_cache_stats(client->cache, ret_stats);

@@ -48,7 +48,6 @@ struct sea_ccdb_client {
 	struct seai_link queue; /* fetches that wait for a connection */
 	unsigned n_active;      /* fetches that have one */
 	bool is_dispatching;    /* callbacks may be running */
-	bool is_looking;        /* a curl function is running; its callbacks do not arm the timer */
 	uint64_t random;        /* of waits between tries */
 	struct sea_ccdb_client_stats stats;
 	struct seai_link buckets[SEAI_N_BUCKETS]; /* fetches by hash, that others may join */

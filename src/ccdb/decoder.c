@@ -366,7 +366,7 @@ static int pin_add(struct sea_decoder *decoder, const struct sea_table_object *o
 	struct seai_decoder_pin *pin;
 	int r = object_check(object, error);
 
-	if (r < 0)
+	if (r < 0 || object == NULL)
 		return r;
 	pins = object->slot;
 	if (pins == NULL)

@@ -68,8 +68,8 @@ char *seai_http_date(int64_t time_ms, char text[static SEAI_DATE_N_BYTES])
 		text[0] = 0;
 		return text;
 	}
-	snprintf(text, SEAI_DATE_N_BYTES, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * parts.tm_wday,
-	         parts.tm_mday, months + 3 * parts.tm_mon, 1900 + parts.tm_year, parts.tm_hour, parts.tm_min,
+	snprintf(text, SEAI_DATE_N_BYTES, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3L * parts.tm_wday,
+	         parts.tm_mday, months + 3L * parts.tm_mon, 1900 + parts.tm_year, parts.tm_hour, parts.tm_min,
 	         parts.tm_sec);
 	return text;
 }

@@ -26,8 +26,9 @@
 #define TIMEOUT_MS 60000
 #define CONNECT_TIMEOUT_MS 5000
 #define N_BYTES_MAX (UINT64_C(1) << 30)
-#define HEADERS_N_MAX 256
-#define HEADERS_N_BYTES_MAX (256 * 1024)
+/* Of all hops together, metadata included. */
+#define HEADERS_N_MAX 1024
+#define HEADERS_N_BYTES_MAX ((size_t)256 * 1024)
 /* What of a refusal's body is told. */
 #define REASON_N_MAX 300
 
@@ -56,17 +57,18 @@ struct answer {
 
 /* Answers. ------------------------------------------------------------------------------------- */
 
-struct sea_ccdb_answer *sea_ccdb_answer_free(struct sea_ccdb_answer *public)
+struct sea_ccdb_answer *sea_ccdb_answer_free(struct sea_ccdb_answer *answer)
 {
-	struct answer *answer = (struct answer *)public;
+	/* The public part stands first. */
+	struct answer *whole = (struct answer *)answer;
 
-	if (!answer)
+	if (!whole)
 		return NULL;
-	for (size_t i = 0; i < answer->public.n_headers; i++)
-		free((char *)answer->headers[i].key);
-	free((char *)answer->public.url);
-	free(answer->body);
-	free(answer);
+	for (size_t i = 0; i < whole->public.n_headers; i++)
+		free((char *)whole->headers[i].key);
+	free((char *)whole->public.url);
+	free(whole->body);
+	free(whole);
 	return NULL;
 }
 

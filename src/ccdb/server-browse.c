@@ -313,7 +313,7 @@ enum MHD_Result seai_browse(struct seai_request *request)
 	if (!response)
 		return MHD_NO;
 	/* It is MHD's now. */
-	fd = -1;
+	(void)seai_take_fd(&fd);
 	request->n_bytes = (uint64_t)n_bytes;
 	seai_response_header(response, "Content-Type", "%s", form_type(listing.form));
 	return seai_request_answer(request, MHD_HTTP_OK, response);

@@ -89,7 +89,7 @@ static void content_headers(struct MHD_Response *response, const struct sea_ccdb
 
 	n = n < sizeof(name) ? n : sizeof(name) - 1;
 	for (size_t i = 0; i < n; i++)
-		name[i] = entry->file_name[i] == '"' || entry->file_name[i] == '\\' ? '_' : entry->file_name[i];
+		name[i] = (char)(strchr("\"\\", entry->file_name[i]) ? '_' : entry->file_name[i]);
 	name[n] = 0;
 	seai_object_headers(response, entry);
 	seai_response_header(response, "Content-Type", "%s", entry->content_type);

@@ -171,8 +171,8 @@ enum MHD_Result seai_object_post_end(struct seai_request *request)
 	seai_peer_text(info ? info->client_addr : NULL, peer, sizeof(peer));
 	if (r == 0)
 		r = sea_ccdb_upload_commit(request->upload, &put, &entry, &error);
-	if (r < 0)
-		return seai_request_failed(request, r, &error);
+	if (r < 0 || !entry)
+		return seai_request_failed(request, r < 0 ? r : -EIO, &error);
 	atomic_fetch_add_explicit(&request->server->counters.n_uploads, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&request->server->counters.n_bytes_up, entry->n_bytes, memory_order_relaxed);
 	response = seai_response_empty();

@@ -221,7 +221,7 @@ int sea_ccdb_server_start(struct sea_ccdb_server **ret_server, struct sea_ccdb_s
 	if (r < 0)
 		return r;
 	/* It is MHD's now. */
-	fd = -1;
+	(void)seai_take_fd(&fd);
 	*ret_server = SEAI_TAKE(server);
 	return 0;
 }

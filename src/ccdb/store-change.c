@@ -95,9 +95,9 @@ static int update_entry(struct seai_index *index, const struct sea_ccdb_entry *e
 	return r < 0 ? r : 1;
 }
 
-int sea_ccdb_store_update(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query, int64_t valid_until_ms,
-                          const struct sea_ccdb_pair *metadata, size_t n_metadata, struct sea_ccdb_entry **ret_entry,
-                          struct sea_error *error)
+int sea_ccdb_store_update(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query,
+                          int64_t valid_until_ms, const struct sea_ccdb_pair *metadata, size_t n_metadata,
+                          struct sea_ccdb_entry **ret_entry, struct sea_error *error)
 {
 	SEAI_CLEANUP(entry_cleanup) struct sea_ccdb_entry *entry = NULL;
 	SEAI_STORE_USE(use, store);
@@ -112,8 +112,10 @@ int sea_ccdb_store_update(struct sea_ccdb_store *store, const struct sea_ccdb_st
 		r = seai_index_begin(use.index, true);
 	if (r == 0)
 		r = seai_store_match(use.index, query, &entry);
-	if (r < 0)
+	if (r < 0 || !entry) {
+		r = r < 0 ? r : -EBADMSG;
 		return sea_error_set(error, r, query->path, "%s", r == -ENOENT ? "nothing fits" : sea_error_text(r));
+	}
 	if (error)
 		error->code = 0;
 	changed = update_entry(use.index, entry, valid_until_ms, metadata, n_metadata, error);
@@ -198,7 +200,7 @@ static int removal_add(const struct sea_ccdb_entry *entry, void *userdata)
 
 	if (removal->n == removal->n_room) {
 		const size_t n_room = removal->n_room ? 2 * removal->n_room : 64;
-		struct sea_ccdb_entry **entries = reallocarray(removal->entries, n_room, sizeof(*entries));
+		struct sea_ccdb_entry **entries = reallocarray(removal->entries, n_room, sizeof(void *));
 
 		if (!entries)
 			return -ENOMEM;
@@ -237,10 +239,10 @@ int sea_ccdb_store_remove(struct sea_ccdb_store *store, const struct sea_ccdb_st
 	if (r == 0)
 		r = seai_store_match(use.index, query, &entry);
 	if (r == 0)
-		r = index_delete(use.index, entry);
+		r = entry ? index_delete(use.index, entry) : -EBADMSG;
 	if (r >= 0)
 		r = seai_index_commit(use.index);
-	if (r == 0)
+	if (r == 0 && entry)
 		removal_contents(store, use.index, &(struct removal){ .entries = &entry, .n = 1 });
 	return r;
 }

@@ -77,7 +77,8 @@ static int match_by_uuid(struct seai_index *index, const struct sea_ccdb_store_q
 	return seai_index_entry(row, ret_entry);
 }
 
-int seai_store_match(struct seai_index *index, const struct sea_ccdb_store_query *query, struct sea_ccdb_entry **ret_entry)
+int seai_store_match(struct seai_index *index, const struct sea_ccdb_store_query *query,
+                     struct sea_ccdb_entry **ret_entry)
 {
 	SEAI_AUTO_RESET sqlite3_stmt *row = NULL;
 	const int64_t path = seai_index_path(index, query->path);
@@ -190,7 +191,7 @@ int sea_ccdb_store_match(struct sea_ccdb_store *store, const struct sea_ccdb_sto
 	if (r == 0)
 		r = seai_store_match(use.index, query, &entry);
 	if (r == 0)
-		r = match_until(use.index, query, entry);
+		r = entry ? match_until(use.index, query, entry) : -EBADMSG;
 	if (r == 0)
 		r = seai_index_commit(use.index);
 	if (r == 0)
@@ -212,8 +213,8 @@ int sea_ccdb_store_find(struct sea_ccdb_store *store, const char *uuid, struct s
 /* Listings. ------------------------------------------------------------------------------------ */
 
 /* The objects of one path. @return how many; -ECANCELED when the callback ended it, with its answer */
-static int64_t list_path(struct seai_index *index, int64_t path, const struct sea_ccdb_store_query *query, uint64_t n_max,
-                         sea_ccdb_entry_fn *function, void *userdata, int *ret_answer)
+static int64_t list_path(struct seai_index *index, int64_t path, const struct sea_ccdb_store_query *query,
+                         uint64_t n_max, sea_ccdb_entry_fn *function, void *userdata, int *ret_answer)
 {
 	SEAI_AUTO_RESET sqlite3_stmt *row = NULL;
 	uint64_t n = 0;

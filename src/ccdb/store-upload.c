@@ -20,7 +20,7 @@
 #include "ccdb/store.h"
 
 /* Bytes of a content that are compared at once. */
-#define COMPARE_N_BYTES 65536
+#define COMPARE_N_BYTES ((size_t)65536)
 
 struct sea_ccdb_upload {
 	struct sea_ccdb_store *store;

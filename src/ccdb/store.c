@@ -70,7 +70,8 @@ static void store_bury(const struct sea_ccdb_store *store)
 
 	if (!directory)
 		return;
-	fd = -1;
+	/* The stream closes it. */
+	(void)seai_take_fd(&fd);
 	while ((item = readdir(directory))) {
 		SEAI_AUTO_FD int file = -1;
 

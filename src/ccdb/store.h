@@ -49,7 +49,8 @@ static inline void seai_cleanup_use(const struct seai_store_use *use)
 int seai_store_lock(const struct sea_ccdb_store *store, int how);
 
 /* Finds the match of a query in an open transaction, and no cache_valid_until_ms. */
-int seai_store_match(struct seai_index *index, const struct sea_ccdb_store_query *query, struct sea_ccdb_entry **ret_entry);
+int seai_store_match(struct seai_index *index, const struct sea_ccdb_store_query *query,
+                     struct sea_ccdb_entry **ret_entry);
 
 /* The path of a content below the folder. */
 #define SEAI_CONTENT_N_BYTES 96

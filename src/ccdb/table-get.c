@@ -211,7 +211,7 @@ int sea_table_get_many(const struct sea_table *table, int64_t first_row, size_t 
 /* Runs. -------------------------------------------------------------------------------------- */
 
 /* How many bytes are as the pattern says, which is one index again and again. Little-endian, as Arrow is here. */
-static size_t bytes_equal(const uint8_t *data, size_t n_bytes, uint64_t pattern)
+static inline size_t bytes_equal(const uint8_t *data, size_t n_bytes, uint64_t pattern)
 {
 	size_t i = 0;
 
@@ -251,44 +251,69 @@ static uint64_t pattern_of(uint32_t index, enum seai_cells_kind kind)
 	return index * UINT64_C(0x0000000100000001);
 }
 
-/* The first row behind `row` that is not of this object, at most n_rows. */
-static size_t cells_run_end(const struct sea_table *table, const struct seai_cells *cells, size_t row, size_t n_rows,
-                            const struct sea_table_object *object)
+/* Of runs: those that follow may be of the same object. */
+static size_t runs_run_end(const struct seai_cells *cells, size_t row, size_t n_rows,
+                           const struct sea_table_object *object)
 {
-	const size_t n_bytes = (size_t)cells->kind;
 	struct cells_run run;
 
-	if (cells->kind == SEAI_CELLS_RUNS) {
-		if (!run_find(cells, (int64_t)row, &run))
-			return row + 1;
-		while (run.end < (int64_t)n_rows && run.run + 1 < cells->n_runs &&
-		       index_load(cells->data, cells->value_kind, run.run + 1) == object->row) {
-			const int64_t end = cells->run_ends[++run.run];
+	if (!run_find(cells, (int64_t)row, &run))
+		return row + 1;
+	while (run.end < (int64_t)n_rows && run.run + 1 < cells->n_runs &&
+	       index_load(cells->data, cells->value_kind, run.run + 1) == object->row) {
+		const int64_t end = cells->run_ends[++run.run];
 
-			/* Malformed: the next look-up says so. */
-			if (end <= run.end)
-				break;
-			run.end = end;
-		}
-		return run.end < (int64_t)n_rows ? (size_t)run.end : n_rows;
+		/* Malformed: the next look-up says so. */
+		if (end <= run.end)
+			break;
+		run.end = end;
 	}
-	if (cells->kind == SEAI_CELLS_METAS) {
-		do {
+	return run.end < (int64_t)n_rows ? (size_t)run.end : n_rows;
+}
+
+/* The first row behind `row` that is not of this object, at most n_rows. */
+static inline size_t cells_run_end(const struct sea_table *table, const struct seai_cells *cells, size_t row,
+                                   size_t n_rows, const struct sea_table_object *object)
+{
+	const uint8_t *next = (const uint8_t *)cells->data;
+	const size_t n_left = n_rows - ++row;
+	const uint64_t pattern = pattern_of(object->row, cells->kind);
+
+	/* What is less than a whole index at the end of the bytes that are equal differs as a whole. */
+	switch (cells->kind) {
+	case SEAI_CELLS_8: return row + bytes_equal(next + row, n_left, pattern);
+	case SEAI_CELLS_16: return row + bytes_equal(next + 2 * row, 2 * n_left, pattern) / 2;
+	case SEAI_CELLS_32: return row + bytes_equal(next + 4 * row, 4 * n_left, pattern) / 4;
+	case SEAI_CELLS_RUNS: return runs_run_end(cells, row - 1, n_rows, object);
+	default:
+		while (row < n_rows && meta_find(table, cells, row, object->index) == object->row)
 			row++;
-		} while (row < n_rows && meta_find(table, cells, row, object->index) == object->row);
 		return row;
 	}
-	/* What is less than a whole index at the end differs as a whole. */
-	return row + 1 +
-	       bytes_equal((const uint8_t *)cells->data + (row + 1) * n_bytes, (n_rows - row - 1) * n_bytes,
-	                   pattern_of(object->row, cells->kind)) /
-	               n_bytes;
+}
+
+/* A run that reaches the end of a batch goes on in the next, if that begins with the same object. @return its end */
+static int64_t run_extend(const struct sea_table *table, size_t batch, size_t column, int64_t end,
+                          const struct sea_table_object *object)
+{
+	while (end == table->first_rows[batch + 1] && ++batch < table->n_batches) {
+		const struct seai_cells *cells = &table->cells[batch * table->n_columns + column];
+		const int64_t n_rows = table->first_rows[batch + 1] - end;
+
+		if (n_rows == 0)
+			continue;
+		if (cells_get(table, cells, 0, column) != object)
+			break;
+		end += (int64_t)cells_run_end(table, cells, 0, (size_t)n_rows, object);
+	}
+	return end;
 }
 
 int sea_table_run_next(const struct sea_table *table, size_t column, struct sea_table_run *run)
 {
 	const struct sea_table_object *object;
-	int64_t row, end;
+	const struct seai_cells *cells;
+	int64_t row, first, last, end;
 	size_t batch;
 
 	if (column >= table->n_columns || run->first_row < 0 || run->n_rows < 0 || run->first_row > table->n_rows ||
@@ -298,24 +323,15 @@ int sea_table_run_next(const struct sea_table *table, size_t column, struct sea_
 	if (row == table->n_rows)
 		return 0;
 	batch = batch_of(table, row);
-	object = cells_get(table, &table->cells[batch * table->n_columns + column],
-	                   (size_t)(row - table->first_rows[batch]), column);
+	cells = &table->cells[batch * table->n_columns + column];
+	first = table->first_rows[batch];
+	last = table->first_rows[batch + 1];
+	object = cells_get(table, cells, (size_t)(row - first), column);
 	if (object == NULL)
 		return -EBADMSG;
-	for (end = row;; batch++) {
-		const struct seai_cells *cells = &table->cells[batch * table->n_columns + column];
-		const int64_t first = table->first_rows[batch], last = table->first_rows[batch + 1];
-
-		if (end < last) {
-			/* In the batches that follow the first row has to be looked at as well. */
-			if (end > row && cells_get(table, cells, 0, column) != object)
-				break;
-			end = first + (int64_t)cells_run_end(table, cells, (size_t)(end - first),
-			                                     (size_t)(last - first), object);
-		}
-		if (end < last || batch + 1 == table->n_batches)
-			break;
-	}
+	end = first + (int64_t)cells_run_end(table, cells, (size_t)(row - first), (size_t)(last - first), object);
+	if (end == last)
+		end = run_extend(table, batch, column, end, object);
 	*run = (struct sea_table_run){ .first_row = row, .n_rows = end - row, .object = object };
 	return 1;
 }

@@ -224,8 +224,9 @@ int seai_table_objects_read(struct sea_table *table, const struct seai_table_par
 		return error == NULL ? -EBADMSG : (error->code = -EBADMSG);
 	if (r == 0)
 		r = sea_arrow_batch_new(&batch, stream.reader);
-	if (r == 0)
-		r = sea_arrow_reader_next(stream.reader, batch, error);
+	if (r < 0 || batch == NULL)
+		return r;
+	r = sea_arrow_reader_next(stream.reader, batch, error);
 	if (r == 0)
 		return sea_error_set(error, -EBADMSG, "", "there is no batch");
 	if (r == 1)

@@ -79,8 +79,9 @@ static int text_write(const struct sea_table_plan *plan, enum seai_object_field 
 		/* The caller has changed it meanwhile. */
 		if (n > slot->n_data_bytes - offset)
 			return -EINVAL;
-		if (n > 0)
-			memcpy(data + offset, text, n);
+		/* Without the zero at its end: where it ends the next offset says. */
+		for (size_t k = 0; k < n; k++)
+			data[offset + k] = text[k];
 		offset += n;
 		offsets[i + 1] = (int32_t)offset;
 	}

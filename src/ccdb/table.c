@@ -18,6 +18,8 @@ int seai_table_parts_get(const struct seai_table_parts *parts, size_t part, stru
 		return -EINVAL;
 	if (parts->message != NULL)
 		return sea_message_get_part(parts->message, parts->first + part, ret_part);
+	if (parts->parts == NULL)
+		return -EINVAL;
 	*ret_part = parts->parts[part];
 	return 0;
 }
@@ -51,14 +53,14 @@ int seai_table_stream_open(struct seai_table_stream *ret_stream, const struct se
 	if (pair == NULL || strcmp(pair->value, kind) != 0)
 		return sea_error_set(error, -ENOENT, SEA_TABLE_KEY, "is \"%s\", not \"%s\"",
 		                     pair == NULL ? "" : pair->value, kind);
-	*ret_stream = stream;
-	stream = (struct seai_table_stream){ 0 };
+	ret_stream->reader = SEAI_TAKE(stream.reader);
+	ret_stream->copy = SEAI_TAKE(stream.copy);
 	return 0;
 }
 
 int seai_table_error_in(struct sea_error *error, const char *where, int code)
 {
-	char key[sizeof(error->key)];
+	char key[sizeof(((struct sea_error){ 0 }).key)];
 
 	if (error == NULL)
 		return code;
@@ -164,10 +166,10 @@ int sea_table_open(struct sea_table **ret_table, struct sea_message *message, si
 	const struct seai_table_parts parts = { .message = message,
 		                                .first = part,
 		                                .n_parts = part < n_parts ? n_parts - part : 0 };
-	struct sea_table *table;
+	struct sea_table *table = NULL;
 	const int r = seai_table_open_parts(&table, &parts, options, error);
 
-	if (r < 0)
+	if (table == NULL)
 		return r;
 	table->message = sea_message_ref(message);
 	*ret_table = table;
@@ -236,7 +238,7 @@ const char *sea_table_metadata(const struct sea_table *table, const char *key)
 	return pair == NULL ? NULL : pair->value;
 }
 
-const struct sea_table_object *sea_table_object(const struct sea_table *table, size_t row)
+const struct sea_table_object *sea_table_get_object(const struct sea_table *table, size_t row)
 {
 	return row < table->n_objects ? &table->entries[row].object : NULL;
 }

@@ -26,10 +26,10 @@ int seai_url_unescape(const char *text, size_t n, bool plus_is_blank, char *out)
 
 			if (low < 0 || (high == 0 && low == 0))
 				return -EINVAL;
-			out[n_out++] = (char)(high << 4 | low);
+			out[n_out++] = (char)((unsigned)high << 4 | (unsigned)low);
 			i += 2;
 		} else {
-			out[n_out++] = plus_is_blank && text[i] == '+' ? ' ' : text[i];
+			out[n_out++] = (char)(plus_is_blank && text[i] == '+' ? ' ' : text[i]);
 		}
 	}
 	out[n_out] = 0;

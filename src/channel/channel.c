@@ -72,6 +72,8 @@ static void channel_count(struct seai_endpoint *endpoint, struct seai_endpoint_c
 	ret_counts->n_refused = atomic_load_explicit(&channel->n_refused, memory_order_relaxed);
 	ret_counts->n_doorbells = atomic_load_explicit(&channel->n_doorbells, memory_order_relaxed);
 	ret_counts->n_sleeps = atomic_load_explicit(&channel->n_sleeps, memory_order_relaxed);
+	ret_counts->n_missed = atomic_load_explicit(&channel->n_missed, memory_order_relaxed);
+	ret_counts->n_peers = channel->transport ? channel->transport->n_peers(channel) : 0;
 	SEAI_LOCKED(&channel->session->books, books);
 	ret_counts->n_orphans = channel->account->n_orphans;
 	ret_counts->n_orphans_waiting = channel->account->n_orphans_waiting;
@@ -304,6 +306,7 @@ int sea_channel_new(struct sea_channel **ret_channel, struct sea_session *sessio
 
 struct sea_channel *sea_channel_close(struct sea_channel *channel)
 {
+	const struct seai_transport *transport;
 	struct sea_session *session;
 	struct seai_wire *wire;
 
@@ -315,8 +318,13 @@ struct sea_channel *sea_channel_close(struct sea_channel *channel)
 		channel_destroy(channel);
 		return NULL;
 	}
-	if (channel->transport)
-		channel->transport->close(channel);
+	{
+		/* A heartbeat counts its peers no more. */
+		SEAI_LOCKED(&wire->control, control);
+		transport = SEAI_TAKE(channel->transport);
+	}
+	if (transport)
+		transport->close(channel);
 	seai_endpoint_hold_off(wire, &channel->endpoint);
 	{
 		SEAI_LOCKED(&wire->control, control);

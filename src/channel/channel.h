@@ -241,5 +241,7 @@ int seai_channel_send_orphans(struct sea_channel *channel, int64_t deadline_ns);
 void seai_link_publish(struct seai_link *link, const struct sea_message *message, uint16_t tokens, uint16_t kind_flags);
 /* Rings if the peer sleeps and something was published since position `old`. */
 void seai_channel_ring(struct sea_channel *channel, struct seai_link *link, uint64_t old);
+/* The same, where the caller has executed the fence that seai_link_asks_for_fence() asks for. */
+void seai_channel_ring_fenced(struct sea_channel *channel, struct seai_link *link, uint64_t old);
 
 #endif

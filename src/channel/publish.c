@@ -69,16 +69,23 @@ static int publish_plain(struct sea_channel *channel, struct sea_message *messag
 	return n;
 }
 
-/* Rings those that got it. After all have, and without the lock. */
+/* Rings those that got it. After all have, and without the lock: one fence does for all. */
 static void publish_ring(struct sea_channel *channel)
 {
+	bool must_fence = false;
+
+	for (uint32_t i = 0; i < channel->n_links; i++)
+		must_fence |= channel->links[i]->has_news && seai_link_asks_for_fence(channel->links[i]);
+	if (must_fence)
+		atomic_thread_fence(memory_order_seq_cst);
+	atomic_signal_fence(memory_order_seq_cst);
 	for (uint32_t i = 0; i < channel->n_links; i++) {
 		struct seai_link *link = channel->links[i];
 
 		if (link->has_news) {
 			link->has_news = false;
-			seai_channel_ring(channel, link,
-			                  atomic_load_explicit(&link->out.position, memory_order_relaxed) - 1);
+			seai_channel_ring_fenced(channel, link,
+			                         atomic_load_explicit(&link->out.position, memory_order_relaxed) - 1);
 		}
 	}
 }
@@ -149,6 +156,7 @@ int sea_channel_send_each(struct sea_channel *channel, struct sea_message **mess
 		return -ENOTSUP;
 	if (!*message || (*message)->session != channel->session)
 		return -EINVAL;
+	seai_channel_note_active(channel);
 	seai_channel_update(channel);
 	n = publish_plain(channel, *message, &topic, &n_missed);
 	publish_ring(channel);

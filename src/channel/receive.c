@@ -72,8 +72,13 @@ int sea_channel_receive_many(struct sea_channel *channel, struct sea_message **m
 		return -EPERM;
 	if (!channel->receives || n_max == 0)
 		return -EINVAL;
-	if (SEAI_UNLIKELY(channel->receive_special != NULL))
-		return channel->receive_special(channel, messages, n_max, timeout_ns);
+	if (SEAI_UNLIKELY(channel->receive_special != NULL)) {
+		int r = channel->receive_special(channel, messages, n_max, timeout_ns);
+
+		if (r > 0)
+			seai_channel_note_active(channel);
+		return r;
+	}
 	return seai_receive_any(channel, messages, n_max, timeout_ns);
 }
 

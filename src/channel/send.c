@@ -26,16 +26,26 @@ void seai_link_publish(struct seai_link *link, const struct sea_message *message
 	seai_link_prepare_slot(link, position + SEAI_SEND_N_AHEAD);
 }
 
-void seai_channel_ring(struct sea_channel *channel, struct seai_link *link, uint64_t old)
+static inline void ring_where_wanted(struct sea_channel *channel, struct seai_link *link, uint64_t old, uint64_t want)
 {
-	uint64_t new = atomic_load_explicit(&link->out.position, memory_order_relaxed), want;
+	uint64_t new = atomic_load_explicit(&link->out.position, memory_order_relaxed);
 
-	SEAI_POINT("publish: shown, not rung");
-	want = seai_link_read_want(link, &link->theirs->want_data);
 	if (SEAI_UNLIKELY(want - old < new - old)) {
 		seai_doorbell_ring(link->bell_out_fd);
 		seai_count(&channel->n_doorbells, 1);
 	}
+}
+
+void seai_channel_ring(struct sea_channel *channel, struct seai_link *link, uint64_t old)
+{
+	SEAI_POINT("publish: shown, not rung");
+	ring_where_wanted(channel, link, old, seai_link_read_want(link, &link->theirs->want_data));
+}
+
+void seai_channel_ring_fenced(struct sea_channel *channel, struct seai_link *link, uint64_t old)
+{
+	SEAI_POINT("publish: shown, not rung");
+	ring_where_wanted(channel, link, old, atomic_load_explicit(&link->theirs->want_data, memory_order_relaxed));
 }
 
 static struct seai_link *send_pick(struct sea_channel *channel)

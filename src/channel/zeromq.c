@@ -23,8 +23,8 @@
 #include "channel/zeromq-library.h"
 #include "memory/message.h"
 
-/* Parts below this are copied: that is cheaper than a reference that libzmq's thread gives back, and frees the block at once. */
-#define ZEROMQ_COPY_BELOW_N_BYTES 512u
+/* Parts below this are copied: that is cheaper than a reference that libzmq's thread gives back, for which it needs the books, and frees the block at once. */
+#define ZEROMQ_COPY_BELOW_N_BYTES 4096u
 #define ZEROMQ_LINGER_DEFAULT_MS 500
 /* Longest time that a close waits for libzmq to listen no more. */
 #define CLOSE_WAIT_NS SEAI_NS_PER_S
@@ -142,21 +142,48 @@ static void peers_note(struct sea_channel *channel, uint16_t event)
 	}
 	if (zeromq->n_peers > zeromq->n_connections)
 		zeromq->n_peers = zeromq->n_connections;
+	/* The next heartbeat tells. */
+	seai_channel_note_active(channel);
 }
 
-static unsigned zeromq_n_peers(struct sea_channel *channel)
+/* Reads what libzmq has said about connections. Returns whether there was something. */
+static bool peers_read(struct sea_channel *channel, unsigned *ret_n_peers, int *ret_refusal)
 {
 	struct seai_zeromq *zeromq = channel->zeromq;
+	bool has_read = false;
 	uint16_t event;
 	uint32_t value;
-	unsigned n;
 
 	pthread_mutex_lock(&zeromq->peers_lock);
-	while (zeromq->monitor && monitor_read(zeromq, &event, &value))
+	while (zeromq->monitor && monitor_read(zeromq, &event, &value)) {
 		peers_note(channel, event);
-	n = zeromq->n_peers + zeromq->n_inproc;
+		has_read = true;
+	}
+	*ret_n_peers = zeromq->n_peers + zeromq->n_inproc;
+	*ret_refusal = zeromq->refusal;
 	pthread_mutex_unlock(&zeromq->peers_lock);
-	return n;
+	return has_read;
+}
+
+/* The same on the channel's thread, which looks for itself what follows. */
+static unsigned zeromq_look_for_peers(struct sea_channel *channel)
+{
+	unsigned n_peers;
+	int refusal;
+
+	(void)peers_read(channel, &n_peers, &refusal);
+	return n_peers;
+}
+
+/* On any thread: the channel's may be about to sleep until there is what has been read away here. */
+static unsigned zeromq_n_peers(struct sea_channel *channel)
+{
+	unsigned n_peers;
+	int refusal;
+
+	if (peers_read(channel, &n_peers, &refusal))
+		seai_channel_kick(channel);
+	return n_peers;
 }
 
 static int zeromq_wait_peers(struct sea_channel *channel, unsigned n_peers, int64_t timeout_ns)
@@ -165,15 +192,17 @@ static int zeromq_wait_peers(struct sea_channel *channel, unsigned n_peers, int6
 	int64_t deadline_ns = seai_deadline(timeout_ns);
 
 	for (;;) {
-		int r;
+		unsigned n_now;
+		int refusal, r;
 
 		/* libzmq opens connections of others while it looks at its mail. */
 		(void)zeromq_events(zeromq);
-		if (zeromq_n_peers(channel) >= n_peers)
+		(void)peers_read(channel, &n_now, &refusal);
+		if (n_now >= n_peers)
 			return 0;
 		r = atomic_load_explicit(&channel->endpoint.error, memory_order_relaxed);
-		if (zeromq->refusal || r < 0)
-			return zeromq->refusal ? zeromq->refusal : r;
+		if (refusal || r < 0)
+			return refusal ? refusal : r;
 		if (timeout_ns == 0)
 			return -EAGAIN;
 		r = seai_channel_sleep(channel, deadline_ns);
@@ -191,7 +220,7 @@ static int zeromq_wait(struct sea_channel *channel, int events, int64_t deadline
 		if (zeromq_events(channel->zeromq) & events)
 			return 0;
 		/* Its events only make the channel's descriptor readable. */
-		(void)zeromq_n_peers(channel);
+		(void)zeromq_look_for_peers(channel);
 		r = seai_channel_sleep(channel, deadline_ns);
 		if (r < 0)
 			return r;
@@ -581,7 +610,7 @@ static uint32_t zeromq_look(struct sea_channel *channel, uint32_t wanted, bool m
 	if (must_arm) {
 		zeromq->wants_room = wanted & SEA_POLL_OUT;
 		(void)!read(channel->kick_fd, &(uint64_t){ 0 }, sizeof(uint64_t));
-		(void)zeromq_n_peers(channel);
+		(void)zeromq_look_for_peers(channel);
 	}
 	events = zeromq_events(zeromq);
 	found = (events & ZMQ_POLLIN ? SEA_POLL_IN : 0) | (events & ZMQ_POLLOUT ? SEA_POLL_OUT : 0);
@@ -619,7 +648,7 @@ static void zeromq_wait_closed(struct sea_channel *channel)
 		struct pollfd pollfd = { .fd = channel->epoll_fd, .events = POLLIN };
 
 		(void)poll(&pollfd, 1, 1);
-		(void)zeromq_n_peers(channel);
+		(void)zeromq_look_for_peers(channel);
 	}
 }
 
@@ -630,7 +659,7 @@ static void zeromq_close(struct sea_channel *channel)
 	if (!zeromq)
 		return;
 	if (zeromq->socket) {
-		(void)zeromq_n_peers(channel);
+		(void)zeromq_look_for_peers(channel);
 		zeromq->n_closed = 0;
 		zeromq->library->close(zeromq->socket);
 		zeromq->socket = NULL;

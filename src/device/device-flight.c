@@ -45,20 +45,27 @@ static void flight_name_holders(struct sea_device *device, char *text, size_t n_
 	}
 }
 
-int seai_flight_wait(struct sea_device *device)
+int seai_flight_begin(struct sea_device *device, struct sea_message *message)
 {
 	struct seai_flight *flight = &device->flight;
 	struct pollfd pollfd = { .events = POLLIN };
 	int64_t since_ns;
+	int r = sea_message_notify(message, ++flight->next_cookie);
 
-	if (flight->n_now < flight->n_max)
+	/* What has no memory of this process is not in flight in this sense. */
+	if (r < 0)
+		return 0;
+	/* 1: it is counted already, for it is sent once more, or was sent elsewhere too. It comes back once. */
+	if (r == 0)
+		flight->n_now++;
+	if (flight->n_now <= flight->n_max)
 		return 0;
 	flight_take_done(device);
-	if (flight->n_now < flight->n_max)
+	if (flight->n_now <= flight->n_max)
 		return 0;
 	since_ns = seai_now_ns();
 	pollfd.fd = sea_session_done_fd(device->session);
-	while (flight->n_now >= flight->n_max) {
+	while (flight->n_now > flight->n_max) {
 		char holders[400];
 		uint64_t n_left_out;
 
@@ -66,20 +73,13 @@ int seai_flight_wait(struct sea_device *device)
 			return -ECANCELED;
 		(void)poll(&pollfd, 1, FLIGHT_LOOK_MS);
 		flight_take_done(device);
-		if (flight->n_now < flight->n_max || seai_now_ns() - since_ns < FLIGHT_ALARM_NS ||
+		if (flight->n_now <= flight->n_max || seai_now_ns() - since_ns < FLIGHT_ALARM_NS ||
 		    !sea_log_alarm_is_due(&flight->alarm, FLIGHT_ALARM_NS, &n_left_out))
 			continue;
 		flight_name_holders(device, holders, sizeof(holders));
 		sea_log(SEA_SEVERITY_ALARM,
 		        "waits since %.1f s: %llu messages are in flight (--max-in-flight); held by: %s",
-		        (double)(seai_now_ns() - since_ns) / 1e9, (unsigned long long)flight->n_now, holders);
+		        (double)(seai_now_ns() - since_ns) / 1e9, (unsigned long long)flight->n_max, holders);
 	}
 	return 0;
-}
-
-void seai_flight_begin(struct sea_device *device, struct sea_message *message)
-{
-	/* What has no memory of this process is not in flight in this sense. */
-	if (sea_message_notify(message, ++device->flight.next_cookie) == 0)
-		device->flight.n_now++;
 }

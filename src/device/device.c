@@ -277,12 +277,10 @@ static int channel_send(struct seai_device_channel *channel, struct sea_message 
 {
 	struct sea_device *device = channel->device;
 	uint64_t n_bytes = sea_message_n_bytes(*message);
-	int r = device->flight.n_max ? seai_flight_wait(device) : 0;
+	int r = device->flight.n_max ? seai_flight_begin(device, *message) : 0;
 
 	if (r < 0)
 		return r;
-	if (device->flight.n_max)
-		seai_flight_begin(device, *message);
 	do
 		r = sea_channel_send(channel->channel, message, timeout_ns);
 	while (r == -EINTR && !sea_machine_is_pending(device->machine));

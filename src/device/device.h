@@ -85,10 +85,8 @@ int seai_device_check_endpoints(struct sea_device *device, const struct sea_chan
 int seai_device_run_data(struct sea_device *device);
 
 /* device-flight.c */
-/* Waits until one more may be sent. 0; -ECANCELED. */
-int seai_flight_wait(struct sea_device *device);
-/* Counts a message that is about to be sent; undone by the other where it could not be. */
-void seai_flight_begin(struct sea_device *device, struct sea_message *message);
+/* Counts a message that is about to be sent, once, however often that is tried; waits while there are too many. 0; -ECANCELED. */
+int seai_flight_begin(struct sea_device *device, struct sea_message *message);
 
 /* device-rates.c: lines with rates, as long as the device runs. */
 int seai_rates_start(struct sea_device *device);

@@ -97,9 +97,7 @@ static int work_loop(struct sea_machine *machine)
 		r = machine->hooks.conditional_run(machine->device, machine->hooks.userdata);
 		/* A signal that is none of ours ends a call, and not the loop. */
 		r = r == -EINTR ? 1 : work_result(machine, r, "conditional_run");
-		pthread_mutex_lock(&machine->lock);
-		rate_hz = machine->rate_hz;
-		pthread_mutex_unlock(&machine->lock);
+		rate_hz = atomic_load_explicit(&machine->rate_hz, memory_order_relaxed);
 		/* FairMQ's lower limit; below it a period would be longer than a quarter of an hour. */
 		if (r <= 0 || rate_hz <= 0.001)
 			continue;

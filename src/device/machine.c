@@ -72,7 +72,7 @@ int sea_machine_new(struct sea_machine **ret_machine, const struct sea_machine_o
 	machine->device = options->device;
 	machine->hooks = options->hooks;
 	machine->steps = options->steps;
-	machine->rate_hz = options->rate_hz;
+	atomic_store_explicit(&machine->rate_hz, options->rate_hz, memory_order_relaxed);
 	if (options->name && options->name[0])
 		snprintf(machine->name, sizeof(machine->name), "%.60s: ", options->name);
 	pthread_mutex_init(&machine->lock, NULL);
@@ -102,7 +102,7 @@ int sea_machine_set_rate(struct sea_machine *machine, double rate_hz)
 	if (!(rate_hz >= 0))
 		return -EINVAL;
 	machine_lock(machine);
-	machine->rate_hz = rate_hz;
+	atomic_store_explicit(&machine->rate_hz, rate_hz, memory_order_relaxed);
 	machine_unlock(machine);
 	return 0;
 }

@@ -26,6 +26,7 @@ struct sea_machine {
 	atomic_int state;
 	atomic_bool is_pending;
 	atomic_bool is_cancelled;   /* until the next state: whoever works is to come to an end */
+	_Atomic double rate_hz;     /* looked at once per call of conditional_run */
 	enum sea_device_state next; /* while is_pending */
 
 	unsigned n_notifying; /* threads that tell of their transition; the state is entered after them */
@@ -34,7 +35,6 @@ struct sea_machine {
 
 	pthread_t state_thread; /* since has_run */
 	bool has_run;
-	double rate_hz;
 	int error; /* what the hook that failed has returned */
 
 	uint64_t n_entered;

@@ -165,6 +165,22 @@ static void census_count(struct seai_census *census, uint32_t holder, struct sea
 	census_note_hold(census, hold);
 }
 
+/* A block that others hold. */
+static void census_out(struct seai_census *census, const struct seai_block *block, const struct seai_census_hold *hold)
+{
+	uint32_t holder = block->holds[0].holder;
+
+	census->n_bytes_out += hold->n_bytes;
+	if (!block->account)
+		return; /* not the head of a message */
+	census->n_messages_out++;
+	if (!hold->since_ms || (census->oldest_out_ms && census->oldest_out_ms <= hold->since_ms))
+		return;
+	census->oldest_out_ms = hold->since_ms;
+	/* Of several any will do; 0 is one that came after the beginning. */
+	census->oldest_out_holder_id = holder < census->n_holders ? census->holders[holder].id : 0;
+}
+
 static void census_block(struct census_walk *walk, const struct seai_block *block)
 {
 	const struct seai_arena *arena = block->arena;
@@ -182,6 +198,8 @@ static void census_block(struct census_walk *walk, const struct seai_block *bloc
 	};
 
 	walk->n_bytes_arena += hold.n_bytes;
+	if (block->n_holds)
+		census_out(walk->census, block, &hold);
 	if (block->n_own)
 		census_count(walk->census, SEAI_HOLDER_SELF, &hold);
 	for (uint32_t i = 0; i < block->n_holds; i++) {

@@ -62,6 +62,11 @@ struct seai_census {
 	uint64_t n_bytes_backed, n_bytes_used;
 	uint64_t n_lies, n_orphans;
 	uint32_t n_arenas;
+	/* In flight: sent, and held by others. */
+	uint64_t n_messages_out; /* head blocks */
+	uint64_t n_bytes_out;    /* of all blocks */
+	int64_t oldest_out_ms;   /* when the oldest of them was sent; 0: there is none */
+	uint64_t oldest_out_holder_id;
 };
 
 /* Counts, looking at n_blocks_max blocks at most. Takes the books itself, again and again. 0; -ENOMEM. */

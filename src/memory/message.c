@@ -424,6 +424,7 @@ int sea_message_notify(struct sea_message *message, uint64_t cookie)
 {
 	struct sea_session *session = message->session;
 	struct seai_block *block = message->refs[0].block;
+	bool is_repeated;
 	int r;
 
 	if (seai_session_is_forked(session))
@@ -431,7 +432,8 @@ int sea_message_notify(struct sea_message *message, uint64_t cookie)
 	if (message->n_blocks == 0 || !block)
 		return -EINVAL;
 	SEAI_LOCKED(&session->books, books);
-	if (!(block->flags & SEAI_BLOCK_NOTIFY)) {
+	is_repeated = block->flags & SEAI_BLOCK_NOTIFY;
+	if (!is_repeated) {
 		r = seai_done_reserve(session);
 		if (r < 0)
 			return r;
@@ -440,5 +442,5 @@ int sea_message_notify(struct sea_message *message, uint64_t cookie)
 	block->cookie = cookie;
 	if (session->done_fd >= 0 || session->on_done)
 		session->hooks->arm(session);
-	return 0;
+	return is_repeated;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/fence.h"
+#include "wire/latency.h"
 #include "wire/layout.h"
 #include "wire/wire.h"
 
@@ -32,6 +33,8 @@ const char *seai_pattern_name(uint32_t pattern);
 struct seai_endpoint_counts {
 	uint64_t n_sent, n_received, n_refused, n_doorbells, n_sleeps;
 	uint64_t n_orphans, n_orphans_waiting;
+	uint64_t n_missed;
+	uint64_t n_peers; /* that are not links */
 };
 
 /*
@@ -54,6 +57,10 @@ struct seai_endpoint {
 	uint32_t n_links;           /* open or opening */
 	uint32_t id;                /* never used again within the session */
 	uint64_t peak_out, peak_in; /* fullest that a heartbeat found one of its queues (service thread) */
+	/* What was counted at an earlier heartbeat, when, and what follows from the difference (service thread). */
+	uint64_t n_sent_before, n_received_before;
+	int64_t counted_ns;
+	uint64_t n_sent_per_s, n_received_per_s;
 	/* A link is ready for use. */
 	void (*on_link)(struct seai_endpoint *endpoint, struct seai_link *link);
 	/* A link's state changed. */
@@ -141,17 +148,26 @@ struct seai_link {
 	uint32_t n_undrained;   /* sleeps since it was drained (channel's thread) */
 	struct seai_link *next; /* in the wire's list, or among the finished */
 	uint64_t forget_mark;   /* the peer's head when it said forget */
+	struct seai_latency latency;
 };
 
 /*
- * After something was published: what the peer wants to be rung for. By default the fence that this needs is the sleeper's (base/fence.h); a
- * peer that sleeps often asks for ours instead, which is cheaper for both then.
+ * After something was published: whether this side is to execute the fence between that and the look at what the peer wants to be rung for. By
+ * default it is the sleeper's (base/fence.h); a peer that sleeps often asks for ours instead, which is cheaper for both then.
  */
+static inline bool seai_link_asks_for_fence(const struct seai_link *link)
+{
+	/* Looked at after what was published: a barrier that the peer has us execute comes before the one or after the other. */
+	atomic_signal_fence(memory_order_seq_cst);
+	return !link->asymmetric || atomic_load_explicit(&link->theirs->wants_fences, memory_order_relaxed);
+}
+
+/* After something was published: what the peer wants to be rung for. */
 static inline uint64_t seai_link_read_want(const struct seai_link *link, const _Atomic uint64_t *want)
 {
-	seai_fence_light(link->asymmetric);
-	if (atomic_load_explicit(&link->theirs->wants_fences, memory_order_relaxed))
+	if (seai_link_asks_for_fence(link))
 		atomic_thread_fence(memory_order_seq_cst);
+	atomic_signal_fence(memory_order_seq_cst);
 	return atomic_load_explicit(want, memory_order_relaxed);
 }
 

@@ -133,13 +133,23 @@ static int64_t parse_age_ms(const struct sea_monitor_snapshot *snapshot, struct 
 	return ms > INT64_MAX / (uint64_t)SEAI_NS_PER_MS ? -1 : parse_age(snapshot, ms * (uint64_t)SEAI_NS_PER_MS);
 }
 
-static int parse_heap(struct sea_monitor_snapshot *snapshot, uint64_t process_id, struct parse_span line)
+/* A duration; -1 where there is none. */
+static int64_t line_duration(struct parse_span line, const char *key)
+{
+	struct parse_span value = line_get(line, key);
+	uint64_t number = span_number(value, 10);
+
+	return value.n && number <= INT64_MAX ? (int64_t)number : -1;
+}
+
+static int parse_heap(struct sea_monitor_snapshot *snapshot, const struct sea_monitor_process *process,
+                      struct parse_span line)
 {
 	struct sea_monitor_heap *heap = seai_monitor_grow(&snapshot->heaps, &snapshot->n_heaps, sizeof(*heap));
 
 	if (!heap)
 		return -ENOMEM;
-	heap->process_id = process_id;
+	heap->process_id = process->id;
 	heap->id = line_small(line, "id");
 	heap->is_shared = span_is(line_get(line, "kind"), "shared");
 	heap->is_region = span_is(line_get(line, "kind"), "region");
@@ -159,14 +169,15 @@ static int parse_heap(struct sea_monitor_snapshot *snapshot, uint64_t process_id
 	return 0;
 }
 
-static int parse_channel(struct sea_monitor_snapshot *snapshot, uint64_t process_id, struct parse_span line)
+static int parse_channel(struct sea_monitor_snapshot *snapshot, const struct sea_monitor_process *process,
+                         struct parse_span line)
 {
 	struct sea_monitor_channel *channel = seai_monitor_grow(&snapshot->channels, &snapshot->n_channels,
 	                                                        sizeof(*channel));
 
 	if (!channel)
 		return -ENOMEM;
-	channel->process_id = process_id;
+	channel->process_id = process->id;
 	channel->id = line_small(line, "id");
 	line_text(line, "pattern", channel->pattern, sizeof(channel->pattern));
 	channel->n_peers = line_number(line, "peers");
@@ -179,47 +190,61 @@ static int parse_channel(struct sea_monitor_snapshot *snapshot, uint64_t process
 	channel->n_sleeps = line_number(line, "sleeps");
 	channel->peak_out = line_number(line, "peak_out");
 	channel->peak_in = line_number(line, "peak_in");
+	channel->n_missed = line_number(line, "missed");
+	channel->n_sent_per_s = line_number(line, "sent_per_s");
+	channel->n_received_per_s = line_number(line, "received_per_s");
+	channel->is_zeromq = span_is(line_get(line, "transport"), "zeromq");
 	return 0;
 }
 
-static int parse_address(struct sea_monitor_snapshot *snapshot, uint64_t process_id, struct parse_span line)
+static int parse_address(struct sea_monitor_snapshot *snapshot, const struct sea_monitor_process *process,
+                         struct parse_span line)
 {
 	struct sea_monitor_address *address = seai_monitor_grow(&snapshot->addresses, &snapshot->n_addresses,
 	                                                        sizeof(*address));
 
 	if (!address)
 		return -ENOMEM;
-	address->process_id = process_id;
+	address->process_id = process->id;
 	address->channel_id = line_small(line, "channel");
 	address->is_bound = line_number(line, "bound") == 1;
 	line_text(line, "name", address->name, sizeof(address->name));
 	return 0;
 }
 
-static int parse_link(struct sea_monitor_snapshot *snapshot, uint64_t process_id, struct parse_span line)
+static int parse_link(struct sea_monitor_snapshot *snapshot, const struct sea_monitor_process *process,
+                      struct parse_span line)
 {
 	struct sea_monitor_link *link = seai_monitor_grow(&snapshot->links, &snapshot->n_links, sizeof(*link));
+	int64_t since_ns, beat_ns;
 
 	if (!link)
 		return -ENOMEM;
-	link->process_id = process_id;
+	link->process_id = process->id;
 	link->peer_id = line_id(line, "peer");
 	link->channel_id = line_small(line, "channel");
 	link->n_out = line_number(line, "out");
 	link->n_out_max = line_number(line, "out_max");
 	link->n_in = line_number(line, "in");
 	link->n_in_max = line_number(line, "in_max");
+	link->id = line_id(line, "id");
+	link->latency_ns = line_duration(line, "latency_ns");
+	/* As of the heartbeat: whether it waits still is not known. The heartbeat stands further up. */
+	since_ns = parse_age(snapshot, line_number(line, "waits_since_ns"));
+	beat_ns = process->heartbeat_age_ns;
+	link->waiting_ns = since_ns < 0 || beat_ns < 0 ? -1 : since_ns > beat_ns ? since_ns - beat_ns : 0;
 	return 0;
 }
 
-static int parse_holder(struct sea_monitor_snapshot *snapshot, uint64_t process_id, struct parse_span line)
+static int parse_holder(struct sea_monitor_snapshot *snapshot, const struct sea_monitor_process *process,
+                        struct parse_span line)
 {
 	struct sea_monitor_holder *holder = seai_monitor_grow(&snapshot->holders, &snapshot->n_holders,
 	                                                      sizeof(*holder));
 
 	if (!holder)
 		return -ENOMEM;
-	holder->process_id = process_id;
+	holder->process_id = process->id;
 	holder->holder_id = line_id(line, "id");
 	holder->n_blocks = line_number(line, "blocks");
 	holder->n_bytes = line_number(line, "bytes");
@@ -227,14 +252,15 @@ static int parse_holder(struct sea_monitor_snapshot *snapshot, uint64_t process_
 	return 0;
 }
 
-static int parse_hold(struct sea_monitor_snapshot *snapshot, uint64_t process_id, struct parse_span line)
+static int parse_hold(struct sea_monitor_snapshot *snapshot, const struct sea_monitor_process *process,
+                      struct parse_span line)
 {
 	struct sea_monitor_hold *hold = seai_monitor_grow(&snapshot->holds, &snapshot->n_holds, sizeof(*hold));
 	uint64_t fd = line_number(line, "fd");
 
 	if (!hold)
 		return -ENOMEM;
-	hold->process_id = process_id;
+	hold->process_id = process->id;
 	hold->holder_id = line_id(line, "holder");
 	hold->heap_id = line_small(line, "heap");
 	hold->arena_id = line_small(line, "arena");
@@ -247,14 +273,15 @@ static int parse_hold(struct sea_monitor_snapshot *snapshot, uint64_t process_id
 	return 0;
 }
 
-static int parse_attached(struct sea_monitor_snapshot *snapshot, uint64_t process_id, struct parse_span line)
+static int parse_attached(struct sea_monitor_snapshot *snapshot, const struct sea_monitor_process *process,
+                          struct parse_span line)
 {
 	struct sea_monitor_attached *attached = seai_monitor_grow(&snapshot->attached, &snapshot->n_attached,
 	                                                          sizeof(*attached));
 
 	if (!attached)
 		return -ENOMEM;
-	attached->process_id = process_id;
+	attached->process_id = process->id;
 	attached->owner_id = line_id(line, "owner");
 	attached->n_arenas = line_number(line, "arenas");
 	attached->n_bytes = line_number(line, "bytes");
@@ -271,6 +298,16 @@ static int parse_session(struct sea_monitor_process *process, struct parse_span 
 	process->n_bytes_backed = line_number(line, "backed");
 	process->n_bytes_used = line_number(line, "used");
 	process->n_bytes_copied = line_number(line, "copied");
+	return 0;
+}
+
+static int parse_flight(const struct sea_monitor_snapshot *snapshot, struct sea_monitor_process *process,
+                        struct parse_span line)
+{
+	process->n_out = line_number(line, "messages");
+	process->n_bytes_out = line_number(line, "bytes");
+	process->out_age_ns = parse_age_ms(snapshot, line, "oldest_ms");
+	process->out_holder_id = line_id(line, "holder");
 	return 0;
 }
 
@@ -303,7 +340,8 @@ static bool parse_plain(const struct sea_monitor_snapshot *snapshot, struct sea_
 
 static const struct {
 	const char *key;
-	int (*parse)(struct sea_monitor_snapshot *snapshot, uint64_t process_id, struct parse_span line);
+	int (*parse)(struct sea_monitor_snapshot *snapshot, const struct sea_monitor_process *process,
+	             struct parse_span line);
 } parse_tables[] = {
 	{ "heap", parse_heap },         { "channel", parse_channel }, { "address", parse_address },
 	{ "link", parse_link },         { "holder", parse_holder },   { "hold", parse_hold },
@@ -322,9 +360,11 @@ static int parse_line(struct sea_monitor_snapshot *snapshot, struct sea_monitor_
 	/* What the dead had is gone with them, or is no longer as they said. */
 	if (process->condition == SEA_MONITOR_DEAD)
 		return 0;
+	if (span_is(key, "flight"))
+		return parse_flight(snapshot, process, rest);
 	for (size_t i = 0; i < sizeof(parse_tables) / sizeof(parse_tables[0]); i++)
 		if (span_is(key, parse_tables[i].key))
-			return parse_tables[i].parse(snapshot, process->id, rest);
+			return parse_tables[i].parse(snapshot, process, rest);
 	return 0; /* of a later version */
 }
 

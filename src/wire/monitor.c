@@ -162,7 +162,7 @@ static struct sea_monitor_process *snapshot_get(struct sea_monitor_snapshot *sna
 	process = seai_monitor_grow(&snapshot->processes, &snapshot->n_processes, sizeof(*process));
 	if (process) {
 		process->id = id;
-		process->age_ns = process->heartbeat_age_ns = -1;
+		process->age_ns = process->heartbeat_age_ns = process->out_age_ns = -1;
 		process->kernel_state = '?';
 	}
 	return process;
@@ -296,6 +296,44 @@ static void process_judge(struct sea_monitor_process *process, int64_t timeout_n
 		process->condition = SEA_MONITOR_HANGING;
 }
 
+static int link_compare(const void *left, const void *right)
+{
+	const struct sea_monitor_link *a = *(struct sea_monitor_link *const *)left;
+	const struct sea_monitor_link *b = *(struct sea_monitor_link *const *)right;
+
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+static void link_tell(struct sea_monitor_link *receiver, const struct sea_monitor_link *sender)
+{
+	receiver->latency_ns = sender->latency_ns;
+	receiver->waiting_ns = sender->waiting_ns;
+}
+
+/* An end that only receives has measured nothing: it gets what the other end has. Of more than two of one id somebody lies. */
+static int snapshot_pair_links(struct sea_monitor_snapshot *snapshot)
+{
+	SEAI_AUTO_FREE struct sea_monitor_link **links = calloc(snapshot->n_links + 1,
+	                                                        sizeof(struct sea_monitor_link *));
+
+	if (!links)
+		return -ENOMEM;
+	for (size_t i = 0; i < snapshot->n_links; i++)
+		links[i] = &snapshot->links[i];
+	qsort(links, snapshot->n_links, sizeof(struct sea_monitor_link *), link_compare);
+	for (size_t i = 0; i + 1 < snapshot->n_links; i++) {
+		struct sea_monitor_link *a = links[i], *b = links[i + 1];
+
+		if (!a->id || a->id != b->id || a->peer_id != b->process_id || b->peer_id != a->process_id)
+			continue;
+		if (!a->n_out_max)
+			link_tell(a, b);
+		else if (!b->n_out_max)
+			link_tell(b, a);
+	}
+	return 0;
+}
+
 static int process_compare(const void *left, const void *right)
 {
 	const struct sea_monitor_process *a = left, *b = right;
@@ -351,6 +389,8 @@ static int snapshot_fill(struct sea_monitor_snapshot *snapshot, const struct sea
 		r = snapshot_read(snapshot, &snapshot->processes[i], dir_fd);
 		process_judge(&snapshot->processes[i], options->timeout_ns ? options->timeout_ns : MONITOR_TIMEOUT_NS);
 	}
+	if (r == 0)
+		r = snapshot_pair_links(snapshot);
 	snapshot->taken_ns = seai_now_ns();
 	snapshot_sort(snapshot);
 	return r;

@@ -15,7 +15,7 @@
 /* More entries of one kind than this are not an honest file. */
 #define SEAI_MONITOR_N_MAX ((size_t)1 << 20)
 
-/* Puts what a status file says into a snapshot; the process is its last one. Anything may stand in the text. 0; -EBADMSG not whole; -ENOMEM. */
+/* Puts what a status file says into a snapshot; the process is one of its. Anything may stand in the text. 0; -EBADMSG not whole; -ENOMEM. */
 int seai_monitor_parse(struct sea_monitor_snapshot *snapshot, struct sea_monitor_process *process, const char *text,
                        size_t n_bytes);
 

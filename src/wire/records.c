@@ -97,18 +97,22 @@ static void writer_publish(struct seai_record_writer *writer, const struct seai_
 	writer->position += n_units;
 }
 
-/* Wakes the owner if it asked for it, or if the ring is getting full and it may not be looking. */
+/* Wakes the owner if it asked for it, or if the ring is more than half full: then it does not look by itself often enough. */
 static bool writer_must_wake(struct seai_conn *conn, uint64_t old_position)
 {
 	struct seai_record_writer *writer = &conn->writer;
-	const uint64_t half = SEAI_RECORD_RING_N_UNITS / 2;
+	const uint64_t half = SEAI_RECORD_RING_N_UNITS / 2, quarter = half / 2;
 	uint64_t want;
 
 	if (!writer->theirs)
 		return false;
 	seai_fence_light(atomic_load_explicit(&conn->asymmetric, memory_order_relaxed));
 	want = atomic_load_explicit(&writer->theirs->want_data, memory_order_relaxed);
-	return want - old_position < writer->position - old_position || old_position / half != writer->position / half;
+	if (want - old_position < writer->position - old_position)
+		return true;
+	/* Its tail is a line that it writes: looked at four times a round. */
+	return SEAI_UNLIKELY(old_position / quarter != writer->position / quarter) &&
+	       writer->position - atomic_load_explicit(&writer->theirs->tail, memory_order_relaxed) > half;
 }
 
 static void writer_wake(struct seai_conn *conn, uint64_t old_position)

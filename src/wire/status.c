@@ -17,10 +17,13 @@
 #include "memory/census.h"
 #include "memory/heap.h"
 #include "memory/session.h"
+#include "wire/latency.h"
 #include "wire/link.h"
 #include "wire/wire.h"
 
 #define STATUS_BEAT_NS SEAI_NS_PER_S
+/* A heartbeat that comes earlier after another tells the rates that that one told. */
+#define STATUS_RATE_NS (SEAI_NS_PER_S / 2)
 /* Blocks looked at per heartbeat at most: about a millisecond. */
 #define STATUS_N_BLOCKS 65536u
 /* Owners of attached arenas that are listed. */
@@ -39,6 +42,8 @@ struct seai_status {
 	bool is_same;  /* as the one before */
 	int64_t started_ns, started_wall_ns;
 	int64_t due_ns;
+	int64_t latency_due_ns; /* INT64_MAX: nothing waits on any link */
+	bool has_rates;         /* some are not 0: what is told will be different next time */
 	struct seai_census census;
 };
 
@@ -237,6 +242,18 @@ static void status_add_holds(struct seai_status *status)
 		status_add(status, "incomplete\n");
 }
 
+/* What was sent and is still held by others, and who has had some of it for longest. */
+static void status_add_flight(struct seai_status *status)
+{
+	const struct seai_census *census = &status->census;
+
+	status_add(status, "flight messages=%" PRIu64 " bytes=%" PRIu64, census->n_messages_out, census->n_bytes_out);
+	if (census->oldest_out_ms)
+		status_add(status, " oldest_ms=%" PRId64 " holder=%016" PRIx64, census->oldest_out_ms,
+		           census->oldest_out_holder_id);
+	status_add(status, "\n");
+}
+
 /* How full the two queues of a link are; a peer's word is loaded once, and counts for nothing where it cannot be true. */
 static void status_link_fill(const struct seai_link *link, uint64_t *ret_out, uint64_t *ret_in)
 {
@@ -266,26 +283,61 @@ static void status_add_links(struct seai_wire *wire, struct seai_endpoint *endpo
 		endpoint->peak_out = n_out > endpoint->peak_out ? n_out : endpoint->peak_out;
 		endpoint->peak_in = n_in > endpoint->peak_in ? n_in : endpoint->peak_in;
 		status_add(wire->status,
-		           "link channel=%u peer=%016" PRIx64 " out=%" PRIu64 " out_max=%" PRIu64 " in=%" PRIu64
-		           " in_max=%" PRIu64 "\n",
-		           endpoint->id, link->peer_id, n_out, link->out.capacity, n_in, link->in.capacity);
+		           "link channel=%u peer=%016" PRIx64 " id=%016" PRIx64 " out=%" PRIu64 " out_max=%" PRIu64
+		           " in=%" PRIu64 " in_max=%" PRIu64,
+		           endpoint->id, link->peer_id, link->id, n_out, link->out.capacity, n_in, link->in.capacity);
+		if (link->latency.is_begun && link->latency.latency_ns >= 0)
+			status_add(wire->status, " latency_ns=%" PRId64, link->latency.latency_ns);
+		if (link->latency.since_ns)
+			status_add(wire->status, " waits_since_ns=%" PRId64, link->latency.since_ns);
+		status_add(wire->status, "\n");
 	}
+}
+
+/* Rounded; n ns is at least STATUS_RATE_NS. */
+static uint64_t status_per_s(uint64_t n, int64_t n_ns)
+{
+	return (uint64_t)((double)n * (double)SEAI_NS_PER_S / (double)n_ns + 0.5);
+}
+
+/* Rates since the last heartbeat but the early ones. After a pause the first one tells next to nothing, the second one the truth. */
+static void status_rate(struct seai_status *status, struct seai_endpoint *endpoint,
+                        const struct seai_endpoint_counts *counts)
+{
+	int64_t now_ns = seai_now_ns(), n_ns = now_ns - endpoint->counted_ns;
+
+	if (endpoint->counted_ns && n_ns >= STATUS_RATE_NS) {
+		endpoint->n_sent_per_s = status_per_s(counts->n_sent - endpoint->n_sent_before, n_ns);
+		endpoint->n_received_per_s = status_per_s(counts->n_received - endpoint->n_received_before, n_ns);
+	}
+	if (!endpoint->counted_ns || n_ns >= STATUS_RATE_NS) {
+		endpoint->n_sent_before = counts->n_sent;
+		endpoint->n_received_before = counts->n_received;
+		endpoint->counted_ns = now_ns;
+	}
+	status->has_rates |= endpoint->n_sent_per_s || endpoint->n_received_per_s;
 }
 
 static void status_add_channels(struct seai_wire *wire)
 {
+	wire->status->has_rates = false;
 	for (struct seai_endpoint *endpoint = wire->endpoints; endpoint; endpoint = endpoint->next) {
+		bool is_zeromq = endpoint->pattern & SEAI_PATTERN_ZEROMQ;
 		struct seai_endpoint_counts counts = { 0 };
 
 		endpoint->count(endpoint, &counts);
+		status_rate(wire->status, endpoint, &counts);
 		status_add_links(wire, endpoint);
 		status_add(wire->status,
-		           "channel id=%u pattern=%s peers=%u sent=%" PRIu64 " received=%" PRIu64 " refused=%" PRIu64
+		           "channel id=%u pattern=%s transport=%s peers=%" PRIu64 " sent=%" PRIu64 " received=%" PRIu64
+		           " sent_per_s=%" PRIu64 " received_per_s=%" PRIu64 " missed=%" PRIu64 " refused=%" PRIu64
 		           " orphans=%" PRIu64 " orphans_waiting=%" PRIu64 " doorbells=%" PRIu64 " sleeps=%" PRIu64
 		           " peak_out=%" PRIu64 " peak_in=%" PRIu64 "\n",
-		           endpoint->id, seai_pattern_name(endpoint->pattern), endpoint->n_links, counts.n_sent,
-		           counts.n_received, counts.n_refused, counts.n_orphans, counts.n_orphans_waiting,
-		           counts.n_doorbells, counts.n_sleeps, endpoint->peak_out, endpoint->peak_in);
+		           endpoint->id, seai_pattern_name(endpoint->pattern), is_zeromq ? "zeromq" : "memory",
+		           is_zeromq ? counts.n_peers : endpoint->n_links, counts.n_sent, counts.n_received,
+		           endpoint->n_sent_per_s, endpoint->n_received_per_s, counts.n_missed, counts.n_refused,
+		           counts.n_orphans, counts.n_orphans_waiting, counts.n_doorbells, counts.n_sleeps,
+		           endpoint->peak_out, endpoint->peak_in);
 		for (uint32_t i = 0; i < endpoint->n_names; i++)
 			status_add(wire->status, "address channel=%u bound=1 name=%s\n", endpoint->id,
 			           endpoint->names[i] + 2);
@@ -331,8 +383,13 @@ static void status_compare(struct seai_status *status, size_t n_head)
 
 	for (size_t i = n_head; i < status->n; i++)
 		hash = (hash ^ (unsigned char)status->text[i]) * UINT64_C(0x100000001b3);
-	status->is_same = hash == status->hash;
+	status->is_same = hash == status->hash && !status->has_rates;
 	status->hash = hash;
+}
+
+static void status_set_latency_due(struct seai_status *status, int64_t after_ns)
+{
+	status->latency_due_ns = after_ns < 0 ? INT64_MAX : seai_now_ns() + after_ns;
 }
 
 static void status_beat_now(struct seai_wire *wire)
@@ -347,9 +404,11 @@ static void status_beat_now(struct seai_wire *wire)
 	status->is_out_of_memory = false;
 	{
 		SEAI_LOCKED(&wire->control, control);
+		status_set_latency_due(status, seai_latency_begin(wire));
 		(void)status_head(wire, head);
 		status_add(status, "%s", head);
 		status_add_session(wire);
+		status_add_flight(status);
 		status_add_heaps(status);
 		status_add_channels(wire);
 		status_add_attached(wire);
@@ -366,14 +425,27 @@ static void status_beat_now(struct seai_wire *wire)
 		status_write(wire);
 }
 
+/* Until the heartbeat, or the next look at what waits on links. */
+static int64_t status_wait_ns(const struct seai_status *status, int64_t now_ns)
+{
+	int64_t until_ns = status->due_ns < status->latency_due_ns ? status->due_ns : status->latency_due_ns;
+
+	return until_ns > now_ns ? until_ns - now_ns : 0;
+}
+
 int64_t seai_status_beat(struct seai_wire *wire)
 {
 	struct seai_status *status = wire->status;
 	int64_t now_ns = seai_now_ns();
 
 	/* acquire: pairs with the release of who wants it, so that what it is about is in it */
-	if (now_ns < status->due_ns && !atomic_load_explicit(&wire->wants_status, memory_order_acquire))
-		return status->due_ns - now_ns;
+	if (now_ns < status->due_ns && !atomic_load_explicit(&wire->wants_status, memory_order_acquire)) {
+		if (now_ns >= status->latency_due_ns) {
+			SEAI_LOCKED(&wire->control, control);
+			status_set_latency_due(status, seai_latency_look(wire));
+		}
+		return status_wait_ns(status, now_ns);
+	}
 	atomic_exchange_explicit(&wire->wants_status, false, memory_order_acq_rel);
 	atomic_store_explicit(&wire->session->now_sequence,
 	                      (uint64_t)(now_ns / SEAI_NS_PER_MS) << SEAI_SEQUENCE_MS_SHIFT, memory_order_relaxed);
@@ -387,7 +459,7 @@ int64_t seai_status_beat(struct seai_wire *wire)
 	}
 	atomic_store_explicit(&wire->is_quiet, false, memory_order_relaxed);
 	status->due_ns = now_ns + STATUS_BEAT_NS;
-	return STATUS_BEAT_NS;
+	return status_wait_ns(status, now_ns);
 }
 
 void seai_status_wake(struct seai_wire *wire)

@@ -19,7 +19,7 @@ static_assert(SEAI_TOPIC_N_BYTES == SEA_TOPIC_N_BYTES_MAX, "what can be subscrib
 static int list_add(struct seai_topic **topics, uint32_t *n_topics, uint32_t *n_max, const void *bytes, size_t n_bytes)
 {
 	for (uint32_t i = 0; i < *n_topics; i++)
-		if ((*topics)[i].n_bytes == n_bytes && memcmp((*topics)[i].bytes, bytes, n_bytes) == 0) {
+		if ((*topics)[i].n_bytes == n_bytes && (!n_bytes || memcmp((*topics)[i].bytes, bytes, n_bytes) == 0)) {
 			(*topics)[i].n++;
 			return 0;
 		}
@@ -35,7 +35,10 @@ static int list_add(struct seai_topic **topics, uint32_t *n_topics, uint32_t *n_
 		*n_max = n;
 	}
 	(*topics)[*n_topics] = (struct seai_topic){ .n_bytes = (uint32_t)n_bytes, .n = 1 };
-	memcpy((*topics)[(*n_topics)++].bytes, bytes, n_bytes);
+	/* Of the empty prefix there may be no bytes. */
+	if (n_bytes)
+		memcpy((*topics)[*n_topics].bytes, bytes, n_bytes);
+	(*n_topics)++;
 	return 0;
 }
 
@@ -43,7 +46,7 @@ static int list_add(struct seai_topic **topics, uint32_t *n_topics, uint32_t *n_
 static int list_remove(struct seai_topic *topics, uint32_t *n_topics, const void *bytes, size_t n_bytes)
 {
 	for (uint32_t i = 0; i < *n_topics; i++) {
-		if (topics[i].n_bytes != n_bytes || memcmp(topics[i].bytes, bytes, n_bytes) != 0)
+		if (topics[i].n_bytes != n_bytes || (n_bytes && memcmp(topics[i].bytes, bytes, n_bytes) != 0))
 			continue;
 		if (--topics[i].n)
 			return 0;

@@ -187,6 +187,7 @@ struct seai_wire {
 	bool must_show;                                 /* a peer has subscribed */
 	struct seai_status *status;                     /* see status.h; the service thread's */
 	_Atomic bool wants_status;                      /* write it at once, not at the next heartbeat */
+	unsigned n_latency_watched;                     /* links that had their turn; see latency.c */
 	char state[32];                                 /* the program's word */
 	uint32_t next_endpoint_id;
 

@@ -20,6 +20,9 @@ void *table_write(uint64_t *ret_n_bytes);
 /* Writes a batch of it, dictionary included, where is_first. */
 void table_write_batch(struct sea_arrow_writer *writer, int is_first);
 
+/* The same stream without a column, by name: what some programs do not know. @return its memory, to be freed */
+void *table_write_without(const char *name, uint64_t *ret_n_bytes);
+
 /* Whether a batch is the table of all types, value by value. */
 void table_check(const struct sea_arrow_batch *batch);
 

@@ -114,7 +114,7 @@ TEST(cut_off, "a stream that is cut off anywhere is an error that says where, or
 
 TEST(flipped, "a stream with any byte changed is read or refused, and nothing outside of it is touched")
 {
-	static const uint8_t values[] = { 0, 1, 0x7f, 0x80, 0xff };
+	static const uint8_t values[] = { 0, 0x81, 0xff };
 	uint64_t n_bytes;
 	uint8_t *memory = table_write(&n_bytes);
 	unsigned n_refused = 0;
@@ -271,6 +271,59 @@ TEST(refusals, "what is not read is refused with what and where: compression, by
 	CHECK_EQ(stream_use(stream, 32, &error), -EBADMSG);
 	CHECK_EQ(stream_use(memory + 4, n_bytes - 4, &error), -EINVAL);
 	free(stream);
+	free(memory);
+}
+
+TEST(numbers, "lengths and places of a batch that do not fit are refused with the column they are of")
+{
+	/* Which vector of the batch, which item and half of it, what is written there, and what is said of it. */
+	static const struct {
+		unsigned vector, item, half;
+		int64_t value;
+		const char *key, *text;
+	} cases[] = {
+		{ BATCH_NODES, 0, 0, 6, "message 2, i8", "it has not as many rows as the batch" },
+		{ BATCH_NODES, 0, 0, -1, "message 2, i8", "a number of rows or nulls is out of range" },
+		{ BATCH_NODES, 0, 1, 6, "message 2, i8", "a number of rows or nulls is out of range" },
+		{ BATCH_NODES, 22, 0, 4, "message 2, struct.x", "it has fewer rows than what it is part of" },
+		{ BATCH_NODES, 25, 0, 3, "message 2, list", "its offsets fall, or lead outside" },
+		{ BATCH_NODES, 27, 0, 9, "message 2, fsl.item", "it has fewer rows than what it is part of" },
+		{ BATCH_BUFFERS, 1, 0, INT64_C(1) << 40, "message 2, i8", "a buffer lies outside of the body" },
+		{ BATCH_BUFFERS, 1, 0, -64, "message 2, i8", "a buffer lies outside of the body" },
+		{ BATCH_BUFFERS, 1, 0, INT64_MAX, "message 2, i8", "a buffer lies outside of the body" },
+		{ BATCH_BUFFERS, 1, 1, -1, "message 2, i8", "a buffer lies outside of the body" },
+		{ BATCH_BUFFERS, 1, 1, 1 << 20, "message 2, i8", "a buffer lies outside of the body" },
+		{ BATCH_BUFFERS, 1, 0, 4, "message 2, i8", "a buffer is not aligned to 8 bytes" },
+		{ BATCH_BUFFERS, 1, 1, 4, "message 2, i8", "its values are fewer than its rows" },
+		{ BATCH_BUFFERS, 0, 1, 0, "message 2, i8", "its bitmap of nulls is too short" },
+		{ BATCH_BUFFERS, 25, 1, 20, "message 2, utf8", "its offsets are too few" },
+		{ BATCH_BUFFERS, 26, 1, 5, "message 2, utf8", "its offsets fall, or lead outside" },
+	};
+	uint64_t n_bytes;
+	uint8_t *memory = table_write(&n_bytes);
+	struct seai_flat_table message, batch;
+	struct piece pieces[8];
+
+	pieces_find(memory, n_bytes, pieces, 8);
+	CHECK_EQ(seai_flat_root(memory + pieces[2].at + 8, pieces[2].n_metadata, &message), 1);
+	CHECK_EQ(seai_flat_sub(&message, MESSAGE_HEADER, &batch), 1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct seai_flat_vector vector;
+		struct sea_error error = { 0 };
+		uint8_t *place;
+		int64_t saved;
+
+		CHECK_EQ(seai_flat_vector(&batch, cases[i].vector, 16, &vector), 1);
+		place = memory + (vector.bytes - memory) + vector.at + (size_t)cases[i].item * 16 +
+		        (size_t)cases[i].half * 8;
+		saved = seai_load_i64(place);
+		seai_store_i64(place, cases[i].value);
+		CHECK_EQ(stream_use(memory, n_bytes, &error), -EBADMSG);
+		CHECK_STR_EQ(error.key, cases[i].key);
+		CHECK_STR_EQ(error.text, cases[i].text);
+		seai_store_i64(place, saved);
+	}
+	table_check_stream(memory, n_bytes, 2);
 	free(memory);
 }
 

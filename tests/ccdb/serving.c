@@ -185,7 +185,7 @@ void reply_free(struct reply *reply)
 
 const char *reply_header(const struct reply *reply, const char *name, unsigned number)
 {
-	static char value[8192];
+	static _Thread_local char value[8192];
 	const size_t n_name = strlen(name);
 
 	for (const char *line = reply->head ? strchr(reply->head, '\n') : NULL; line && line[1];

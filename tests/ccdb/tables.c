@@ -258,9 +258,9 @@ static const struct sea_table_object *tables_object_of(const struct tables *tabl
 static void *tables_memory(uint64_t n_bytes)
 {
 	/* What lies behind it is AddressSanitizer's. */
-	void *memory = aligned_alloc(64, n_bytes);
+	void *memory;
 
-	CHECK(memory);
+	CHECK_EQ(posix_memalign(&memory, 64, n_bytes), 0);
 	memset(memory, 0xa5, n_bytes);
 	return memory;
 }
@@ -327,7 +327,8 @@ struct sea_message *tables_message(struct tables *tables, struct sea_session *se
 	CHECK_OK(sea_frame_new(&frame, sea_session_heap(session), &options, 0));
 	for (size_t i = 0; i < n_before; i++) {
 		CHECK_OK(sea_frame_add(frame, 1000 * i, 0, &data));
-		memset(data, 0xff, 1000 * i);
+		if (i > 0)
+			memset(data, 0xff, 1000 * i);
 	}
 	CHECK_EQ(sea_table_writer_add_to(writer, frame, 0, &error), (int)n_before);
 	sea_table_writer_free(writer);
@@ -349,7 +350,7 @@ void tables_check_objects(const struct tables *tables, const struct sea_table *t
 
 	CHECK_EQ(sea_table_n_objects(table), tables->plan.n_objects);
 	for (size_t i = 0; i < tables->plan.n_objects; i++) {
-		const struct sea_table_object *is = sea_table_object(table, i), *must = &tables->objects[i];
+		const struct sea_table_object *is = sea_table_get_object(table, i), *must = &tables->objects[i];
 
 		CHECK_STR_EQ(is->column, must->column);
 		CHECK_STR_EQ(is->path, must->path);
@@ -374,7 +375,7 @@ void tables_check_objects(const struct tables *tables, const struct sea_table *t
 		else
 			CHECK_EQ(is->meta.hint, i);
 	}
-	CHECK(sea_table_object(table, tables->plan.n_objects) == NULL);
+	CHECK(sea_table_get_object(table, tables->plan.n_objects) == NULL);
 }
 
 void tables_check_rows(const struct tables *tables, const struct sea_table *table)

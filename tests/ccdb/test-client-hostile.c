@@ -239,7 +239,7 @@ TEST(slow, "a server that stops in the middle is a timeout, with as many tries a
 	                             PATIENCE, &error));
 	CHECK_EQ(result.status, SEA_CCDB_FAILED);
 	CHECK_EQ(error.code, -ETIMEDOUT);
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	CHECK_EQ(stats.n_http, 2);
 	sea_ccdb_client_free(client);
 	script_stop(&script);

@@ -89,7 +89,7 @@ static void check_many(unsigned n_connections, bool is_flaky)
 	CHECK_OK(sea_ccdb_client_new(&client, &options, NULL));
 	run_many(client, ones, &many);
 	CHECK_EQ(many.n_ok, N_REQUESTS);
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	CHECK_EQ(stats.n_requests, N_REQUESTS);
 	CHECK_EQ(stats.n_misses, N_REQUESTS);
 	CHECK_EQ(stats.n_in_flight, 0);
@@ -97,7 +97,7 @@ static void check_many(unsigned n_connections, bool is_flaky)
 	many = (struct many){ 0 };
 	run_many(client, ones, &many);
 	CHECK_EQ(many.n_ok, N_REQUESTS);
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	CHECK_EQ(stats.n_hits, N_REQUESTS);
 	sea_ccdb_client_free(client);
 	script_stop(&script);

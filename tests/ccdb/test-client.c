@@ -263,7 +263,7 @@ TEST(replaced, "an object that is replaced between redirect and download is fetc
 	CHECK_EQ(result.status, SEA_CCDB_OK);
 	CHECK_STR_EQ(result.version.uuid, script_uuid(8));
 	CHECK_MEM_EQ(result.content, "right", 5);
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	CHECK_EQ(stats.n_replaced, 2);
 	sea_ccdb_result_fini(&result);
 	sea_ccdb_client_free(client);
@@ -291,7 +291,7 @@ TEST(retry, "a server that is busy twice is asked a third time")
 	client = client_new(script.url);
 	get(client, &(struct sea_ccdb_query){ .path = "A/B", .timestamp_ms = 1500 }, &result, NULL);
 	CHECK_EQ(result.status, SEA_CCDB_OK);
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	CHECK_EQ(stats.n_retries, 2);
 	CHECK_EQ(stats.n_http, 3);
 	sea_ccdb_result_fini(&result);
@@ -529,7 +529,7 @@ TEST(equal_requests, "equal requests in flight become one fetch")
 	run_until(client, &told.n, 10);
 	CHECK_EQ(told.n_ok, 10);
 	CHECK_EQ(atomic_load(&script.log->n), 1);
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	CHECK_EQ(stats.n_joined, 9);
 	CHECK_EQ(stats.n_in_flight, 0);
 	sea_ccdb_client_free(client);
@@ -749,7 +749,7 @@ TEST(deadline, "a request whose time is over fails; the client goes on")
 	CHECK_ERR(sea_ccdb_client_get(client, &(struct sea_ccdb_query){ .path = "A", .timestamp_ms = 1500 }, &result, 0,
 	                              &error),
 	          -ETIMEDOUT);
-	sea_ccdb_client_stats(client, &stats);
+	sea_ccdb_client_get_stats(client, &stats);
 	CHECK_EQ(stats.n_in_flight, 0);
 	query.timeout_ns = 0;
 	query.timestamp_ms = 1501;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +41,8 @@ static struct server server_start(const char *option)
 	struct server server = { .pid = (pid_t)CHECK_SYS(fork()) };
 
 	if (server.pid == 0) {
+		/* Also when the test is killed. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		CHECK(freopen("/dev/null", "w", stdout));
 		execl(test_command(), "sealane", "ccdb", "serve", "--dir", path_of("store"), "--port", "0",
 		      "--port-file", path_of("port"), option, (char *)NULL);

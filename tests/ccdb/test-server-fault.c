@@ -161,6 +161,33 @@ TEST(slow, "slow and delay take their time, and do not hold up the end of the se
 	close(fd);
 }
 
+TEST(aborted, "clients that go away in the middle of a download do no harm, whatever is done about SIGPIPE")
+{
+	struct serving serving = serving_start(NULL);
+	const size_t n_bytes = 8 << 20;
+	char *data = malloc(n_bytes + 1), url[256], byte;
+
+	CHECK(data);
+	memset(data, 'x', n_bytes);
+	data[n_bytes] = 0;
+	snprintf(url, sizeof(url), "GET /download/%s HTTP/1.1\r\nHost: h\r\n\r\n",
+	         serving_put(serving.store, "A", 0, 10, data));
+	for (int i = 0; i < 20; i++) {
+		const int fd = serving_connect(sea_ccdb_server_port(serving.server));
+
+		CHECK(serving_send(fd, url, strlen(url)));
+		CHECK_EQ(read(fd, &byte, 1), 1);
+		close(fd);
+	}
+	{
+		AUTO_REPLY reply = serving_ask(&serving, "GET", "/A/5?direct=true", NULL);
+
+		CHECK_EQ(reply.n_body, n_bytes);
+	}
+	free(data);
+	serving_stop(&serving);
+}
+
 #define N_THREADS 6
 #define N_EACH 20
 

@@ -55,12 +55,12 @@ static void oracle_compare(struct sea_ccdb_store *store, const struct object *ob
 	const int64_t not_before = test_random() % 4 ? 0 : 1000 + (int64_t)(test_random() % (3 * N_OBJECTS));
 	const struct sea_ccdb_pair pair = { "run", run };
 	const struct sea_ccdb_store_query query = { .path = "P/Q",
-		                              .has_time = 1,
-		                              .time_ms = t,
-		                              .metadata = run ? &pair : NULL,
-		                              .n_metadata = run != NULL,
-		                              .not_before_ms = not_before,
-		                              .not_after_ms = not_after };
+		                                    .has_time = 1,
+		                                    .time_ms = t,
+		                                    .metadata = run ? &pair : NULL,
+		                                    .n_metadata = run != NULL,
+		                                    .not_before_ms = not_before,
+		                                    .not_after_ms = not_after };
 	const int wanted = oracle(objects, t, run, not_before, not_after);
 	struct sea_ccdb_entry *entry;
 	int64_t until;

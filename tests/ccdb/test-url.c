@@ -84,7 +84,7 @@ TEST(uuids, "a uuid survives its bytes; a new one has the time of its object, is
 {
 	static const uint8_t order[] = { 6, 7, 4, 5, 0, 1, 2, 3 };
 	uint8_t bytes[16];
-	char text[SEA_CCDB_UUID_N_BYTES], last[SEA_CCDB_UUID_N_BYTES] = "";
+	char text[SEA_CCDB_STORE_UUID_N_BYTES], last[SEA_CCDB_STORE_UUID_N_BYTES] = "";
 
 	CHECK_OK(seai_uuid_parse("01234567-89ab-CDEF-0123-456789abcdef", bytes));
 	seai_uuid_format(bytes, text);

@@ -226,6 +226,8 @@ TEST(wait, "a publisher that waits for slow subscribers waits until there is roo
 		peers_send(pub, peers_message(source, 300, i));
 	CHECK_EQ(peers_channel_stats(pub).n_missed, 0);
 	CHECK_EQ(test_wait(child), 0);
+	/* Else it would be taken for the next one, which is not there yet. */
+	CHECK_EVENTUALLY(peers_channel_stats(pub).n_links == 0);
 	/* One that does not take anything. */
 	other = peers_open();
 	sub = subscriber(other, "wait", "", 4);

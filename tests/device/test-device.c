@@ -361,6 +361,69 @@ static int flood(struct sea_device *device, void *userdata)
 	return 1;
 }
 
+/* Each message to two channels; what does not go is tried again. */
+static int flood_twice(struct sea_device *device, void *userdata)
+{
+	struct sea_message *message, *copy;
+	int r = sea_device_new_message(device, &message, 1000, 0), s = 0;
+
+	if (r < 0)
+		return r == -ECANCELED ? 0 : r;
+	copy = sea_message_ref(message);
+	do
+		r = sea_device_send(device, "data", 0, &message);
+	while (r == -ETIMEDOUT);
+	do
+		s = r == 0 ? sea_device_send(device, "copy", 0, &copy) : 0;
+	while (s == -ETIMEDOUT);
+	sea_message_unref(message);
+	sea_message_unref(copy);
+	if (r == 0 && s == 0)
+		++*(_Atomic unsigned *)userdata;
+	return r == 0 && s == 0;
+}
+
+TEST(flight_retried, "with --max-in-flight a message that is tried again, or sent on two channels, counts once")
+{
+	_Atomic unsigned n_sent = 0;
+	struct runner device;
+	struct sea_session *session;
+	struct sea_channel *pulls[2];
+	struct sea_message *messages[2][3];
+
+	CHECK_OK(sea_session_open(&session, NULL));
+	runner_start(&device,
+	             &(struct sea_device_options){
+			     .hooks = { .conditional_run = flood_twice, .userdata = (void *)&n_sent } },
+	             (const char *const[]){
+			     "x", "--id", "x", "--max-in-flight", "2", "--channel-config",
+			     "name=data,type=push,method=bind,address=ipc://once,sndTimeoutMs=1,rateLogging=0",
+			     "name=copy,type=push,method=bind,address=ipc://twice,sndTimeoutMs=1,rateLogging=0",
+			     NULL });
+	go_to(&device, SEA_STATE_RUNNING);
+	/* Nobody is there: it tries again and again. */
+	CHECK_ERR(sea_machine_wait_for_state(sea_device_machine(device.device), SEA_STATE_READY, 50000000), -ETIMEDOUT);
+	for (unsigned j = 0; j < 2; j++) {
+		CHECK_OK(sea_channel_new(&pulls[j], session, SEA_PULL, NULL));
+		CHECK_OK(sea_channel_connect(pulls[j], j ? "twice" : "once"));
+	}
+	for (unsigned i = 0; i < 50; i++) {
+		for (unsigned j = 0; j < 2; j++)
+			for (unsigned k = 0; k < 2; k++)
+				CHECK_OK(sea_channel_receive(pulls[j], &messages[j][k], LONG_NS));
+		CHECK_EVENTUALLY(n_sent == 2 * i + 2);
+		CHECK_ERR(sea_channel_receive(pulls[0], &messages[0][2], i ? 0 : 50000000), i ? -EAGAIN : -ETIMEDOUT);
+		for (unsigned j = 0; j < 2; j++)
+			for (unsigned k = 0; k < 2; k++)
+				sea_message_unref(messages[j][k]);
+	}
+	go(&device, SEA_TRANSITION_STOP, SEA_STATE_READY);
+	for (unsigned j = 0; j < 2; j++)
+		sea_channel_close(pulls[j]);
+	sea_session_close(session);
+	runner_end(&device);
+}
+
 TEST(flight, "with --max-in-flight no more is sent than that is not yet released, by whomever")
 {
 	_Atomic unsigned n_sent = 0;

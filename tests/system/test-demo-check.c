@@ -188,7 +188,7 @@ static void demo_begin(struct demo *demo, struct sea_message **ret_message)
 		dup2(fds[1], 2);
 		dup2(fds[1], 1);
 		execl(test_command(), "sealane", "demo", "--session", "stranger", "--no-kill", "--size", "64M",
-		      "--part-max", "256K", NULL);
+		      "--part-max", "256K", "--no-calibration", "--no-plot", NULL);
 		_exit(127);
 	}
 	CHECK_SYS(demo->pid);

@@ -21,17 +21,18 @@ struct command {
 	size_t n;
 };
 
-static struct command *command_start(const char *const *arguments, bool has_terminal)
+/* @param n_columns of its terminal; 0: it has none */
+static struct command *command_start(const char *const *arguments, unsigned short n_columns)
 {
 	struct command *command = calloc(1, sizeof(*command));
 	char *line[16] = { (char *)test_command() };
-	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	struct winsize size = { .ws_row = 24, .ws_col = n_columns };
 	int fds[2] = { -1, -1 };
 
 	CHECK(command);
 	for (size_t i = 0; arguments[i]; i++)
 		line[i + 1] = (char *)arguments[i];
-	if (has_terminal) {
+	if (n_columns) {
 		command->pid = forkpty(&command->fd, NULL, NULL, &size);
 		/* A bare container has none. */
 		if (command->pid < 0)
@@ -43,7 +44,7 @@ static struct command *command_start(const char *const *arguments, bool has_term
 	}
 	if (command->pid == 0) {
 		setenv("TERM", "xterm", 1);
-		if (!has_terminal && (dup2(fds[1], STDOUT_FILENO) < 0 || dup2(fds[1], STDERR_FILENO) < 0))
+		if (!n_columns && (dup2(fds[1], STDOUT_FILENO) < 0 || dup2(fds[1], STDERR_FILENO) < 0))
 			_exit(99);
 		execv(line[0], line);
 		_exit(98);
@@ -53,8 +54,8 @@ static struct command *command_start(const char *const *arguments, bool has_term
 	return command;
 }
 
-#define START(...) command_start((const char *const[]){ __VA_ARGS__, NULL }, false)
-#define START_ON_TERMINAL(...) command_start((const char *const[]){ __VA_ARGS__, NULL }, true)
+#define START(...) command_start((const char *const[]){ __VA_ARGS__, NULL }, 0)
+#define START_ON_TERMINAL(n_columns, ...) command_start((const char *const[]){ __VA_ARGS__, NULL }, n_columns)
 
 /* Reads what there is, for so long at most. @return false at the end */
 static bool command_read(struct command *command, int timeout_ms)
@@ -109,7 +110,7 @@ static int command_end(struct command *command)
 
 static int run(char text[static N_OUTPUT], const char *const *arguments)
 {
-	struct command *command = command_start(arguments, false);
+	struct command *command = command_start(arguments, 0);
 	int exit_code = command_end(command);
 
 	memcpy(text, command->text, N_OUTPUT);
@@ -306,6 +307,11 @@ TEST(json, "--json is one object with everything in it")
 	CHECK_EVENTUALLY(RUN("--json") == 0 && strstr(output, "\"name\":\"here\",\"bound\":true"));
 	CHECK_HAS("\"state\":\"READY\"");
 	CHECK_HAS("\"condition\":\"running\"");
+	CHECK_HAS("\"in_flight\":0,");
+	CHECK_HAS("\"in_flight_holder\":null");
+	CHECK_HAS("\"transport\":\"memory\"");
+	CHECK_HAS("\"received_per_s\":0");
+	CHECK_HAS("\"latency_ns\":-1");
 	CHECK_EQ(strchr(output, '\n') - output, (ptrdiff_t)strlen(output) - 1);
 	scene_end(scene, pid);
 }
@@ -320,6 +326,10 @@ TEST(prometheus, "--prometheus is what promtool accepts")
 	CHECK_EVENTUALLY(RUN("--prometheus") == 0 && strstr(output, "pattern=\"pull\""));
 	CHECK_HAS("sealane_processes{session=\"default\"} 1\n");
 	CHECK_HAS("# TYPE sealane_heap_quota_bytes gauge\n");
+	CHECK_HAS("# TYPE sealane_channel_missed_total counter\n");
+	CHECK_HAS("\nsealane_process_in_flight{");
+	/* What is not known has no value. */
+	CHECK_LACKS("\nsealane_process_in_flight_age_seconds{");
 	snprintf(line, sizeof(line), "'%s' monitor --prometheus | promtool check metrics", test_command());
 	if (has_promtool)
 		CHECK_EQ(system(line), 0);
@@ -371,7 +381,7 @@ TEST(interactive, "the full screen shows processes, details, bytes and help, and
 	memcpy(sea_message_write(message), "the bytes of a message", 22);
 	CHECK_OK(sea_channel_send(push, &message, rig_patience()));
 	CHECK_OK(sea_channel_receive(rig.channel, &held, rig_patience()));
-	command = START_ON_TERMINAL("top");
+	command = START_ON_TERMINAL(80, "top");
 	command_expect(command, "session default");
 	command_expect(command, "1 living");
 	CHECK_SYS(write(command->fd, "h", 1));
@@ -400,10 +410,74 @@ TEST(interactive, "the full screen shows processes, details, bytes and help, and
 	rig_close(&rig);
 }
 
+/* Holds what it received until told to go. */
+static void in_flight_process(void *arg)
+{
+	struct scene *scene = arg;
+	struct sea_session_options options = { .process_name = "keeper" };
+	struct rig rig;
+	struct sea_message *message;
+
+	CHECK_OK(sea_session_open(&rig.session, &options));
+	CHECK_OK(sea_channel_new(&rig.channel, rig.session, SEA_PULL, NULL));
+	CHECK_OK(sea_channel_bind(rig.channel, "kept"));
+	CHECK_OK(sea_channel_receive(rig.channel, &message, rig_patience()));
+	test_step_signal(&scene->ready, 1);
+	test_step_wait(&scene->go);
+	sea_message_unref(message);
+	rig_close(&rig);
+}
+
+TEST(in_flight, "who holds the oldest of what is in flight stands in the sender's line, of a wide screen as well")
+{
+	struct scene *scene = test_shared(sizeof(*scene));
+	struct sea_session_options options = { .process_name = "giver" };
+	struct command *narrow, *wide;
+	struct rig rig;
+	char line[64];
+	pid_t pid;
+
+	test_step_init(&scene->ready);
+	test_step_init(&scene->go);
+	pid = test_fork(in_flight_process, scene);
+	CHECK_OK(sea_session_open(&rig.session, &options));
+	CHECK_OK(sea_channel_new(&rig.channel, rig.session, SEA_PUSH, NULL));
+	CHECK_OK(sea_channel_connect(rig.channel, "kept"));
+	CHECK_OK(rig_send(&rig, 0, 4096, rig_patience()));
+	test_step_wait(&scene->ready);
+	CHECK_OK(sea_session_set_state(rig.session, "SENT"));
+	snprintf(line, sizeof(line), "keeper(%d)", (int)pid);
+	CHECK_EVENTUALLY(RUN("--view") == 0 && strstr(output, line) && strstr(output, "1    4.0 KiB"));
+	CHECK_HAS("TRAFFIC OF");
+	CHECK_HAS("memory");
+	narrow = START_ON_TERMINAL(80, "top");
+	command_expect(narrow, "FLIGHT");
+	command_expect(narrow, "giver");
+	CHECK(!strstr(narrow->text, "HELD BY"));
+	command_forget(narrow);
+	CHECK_SYS(write(narrow->fd, "c", 1));
+	command_expect(narrow, "QUEUE OUT");
+	command_expect(narrow, "push");
+	CHECK_SYS(write(narrow->fd, "qq", 2));
+	CHECK_EQ(command_end(narrow), 0);
+	wide = START_ON_TERMINAL(160, "top");
+	command_expect(wide, "HELD BY");
+	command_expect(wide, line);
+	command_forget(wide);
+	CHECK_SYS(write(wide->fd, "c", 1));
+	command_expect(wide, ">kept");
+	CHECK_SYS(write(wide->fd, "qq", 2));
+	CHECK_EQ(command_end(wide), 0);
+	free(narrow);
+	free(wide);
+	scene_end(scene, pid);
+	rig_close(&rig);
+}
+
 TEST(interactive_signal, "resized and then ended by a signal the full screen gives the terminal back")
 {
 	struct winsize size = { .ws_row = 10, .ws_col = 40 };
-	struct command *command = START_ON_TERMINAL("monitor", "--interactive");
+	struct command *command = START_ON_TERMINAL(80, "monitor", "--interactive");
 
 	command_expect(command, "nobody is here");
 	command_forget(command);
@@ -420,7 +494,7 @@ TEST(interactive_self_destruct, "the full screen with --self-destruct ends with 
 {
 	pid_t pid;
 	struct scene *scene = scene_start(&pid);
-	struct command *command = START_ON_TERMINAL("monitor", "--interactive", "--self-destruct");
+	struct command *command = START_ON_TERMINAL(80, "monitor", "--interactive", "--self-destruct");
 
 	command_expect(command, "watched");
 	scene_end(scene, pid);

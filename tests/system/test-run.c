@@ -899,7 +899,7 @@ TEST(killed_guard, "when the guard is killed and then sealane run, no device sta
 	CHECK_EVENTUALLY(!is_running(guard));
 	CHECK_EQ(test_kill(pid), -SIGKILL);
 	for (int i = 0; i < 3; i++) {
-		char id[8];
+		char id[16];
 
 		snprintf(id, sizeof(id), "two%d", i);
 		CHECK_EVENTUALLY(!is_running(noted_pid("up", id)));

@@ -309,6 +309,51 @@ TEST(full, "where the owner reads nothing, releases wait in order, and grants ar
 	owner_fini(&owner);
 }
 
+/* How often the holder has woken the owner since the last call. */
+static unsigned n_wakes(const struct party *holder)
+{
+	struct seai_control control;
+	unsigned n = 0;
+
+	while (recv(holder->peer_fd, &control, sizeof(control), MSG_DONTWAIT) > 0)
+		n++;
+	return n;
+}
+
+TEST(wakes, "an owner that reads on is not woken, and one that does not is, before the ring is full")
+{
+	struct owner owner;
+	struct party holder;
+	struct seai_record record;
+
+	meet(&owner, &holder);
+	record = record_of(SEAI_RECORD_RELEASE, owner.blocks[0], 0);
+	owner_give(&owner, 0, 5 * SEAI_RECORD_RING_N_UNITS);
+	/* It asks for nothing. */
+	atomic_store(&owner.party.conn.reader.mine->want_data, UINT64_MAX);
+	for (unsigned i = 0; i < 4 * SEAI_RECORD_RING_N_UNITS; i++) {
+		CHECK_OK(seai_records_write(&holder.conn, &record, 1, false));
+		if (i % 500 == 499)
+			CHECK(owner_drain(&owner));
+	}
+	CHECK_EQ(n_wakes(&holder), 0);
+	while (owner_drain(&owner))
+		;
+	for (unsigned i = 0; i < SEAI_RECORD_RING_N_UNITS - 1; i++)
+		CHECK_OK(seai_records_write(&holder.conn, &record, 1, false));
+	CHECK_EQ(holder.conn.writer.n_waiting, 0);
+	CHECK_GT(n_wakes(&holder), 0);
+	CHECK(owner_drain(&owner));
+	/* Who asks is woken by the next one. */
+	atomic_store(&owner.party.conn.reader.mine->want_data, owner.party.conn.reader.position);
+	CHECK_OK(seai_records_write(&holder.conn, &record, 1, false));
+	CHECK_EQ(n_wakes(&holder), 1);
+	CHECK(owner_drain(&owner));
+	CHECK_EQ(owner_n_held(&owner, 0, owner.holder), 0);
+	party_fini(&holder);
+	owner_fini(&owner);
+}
+
 TEST(groups, "records to several owners are written to all of them or to none")
 {
 	struct owner owners[2];

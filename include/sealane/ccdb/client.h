@@ -282,7 +282,7 @@ int sea_ccdb_client_fd(const struct sea_ccdb_client *client);
 int sea_ccdb_client_dispatch(struct sea_ccdb_client *client);
 
 /** What it has done so far. Since 0.4. */
-void sea_ccdb_client_stats(const struct sea_ccdb_client *client, struct sea_ccdb_client_stats *ret_stats);
+void sea_ccdb_client_get_stats(const struct sea_ccdb_client *client, struct sea_ccdb_client_stats *ret_stats);
 
 /** The name it gives itself in User-Agent. Borrowed. Since 0.4. */
 const char *sea_ccdb_client_user_agent(const struct sea_ccdb_client *client);

@@ -83,7 +83,7 @@ struct sea_decoder *sea_decoder_free(struct sea_decoder *decoder);
 /**
  * What was decoded from an object, which is decoded now if nobody has done so. Borrowed: it stays as long as the object's table is open.
  *
- * @param object of an open table: sea_table_get(), sea_table_object(), a run
+ * @param object of an open table: sea_table_get(), sea_table_get_object(), a run
  * @param ret_decoded receives it
  * @param error NULL, or receives what is wrong; its key is the object's path
  * @return 0; -EINVAL object is NULL, not of a table, or has no uuid; -ENOENT the object is not here: its reason says why; -EBADMSG another size

@@ -53,22 +53,22 @@ struct sea_ccdb_store_options {
 
 /** An object: what the index knows about it. */
 struct sea_ccdb_entry {
-	const char *path;                     /**< without slashes at its ends */
-	char uuid[SEA_CCDB_STORE_UUID_N_BYTES];     /**< lower case */
-	char md5[SEA_CCDB_MD5_N_BYTES];       /**< of the content, lower case */
-	int64_t created_ms;                   /**< unique in the path */
-	int64_t modified_ms;                  /**< when metadata or validity were changed last; at first created_ms */
-	int64_t valid_from_ms;                /**< inclusive */
-	int64_t valid_until_ms;               /**< exclusive */
-	int64_t initial_until_ms;             /**< what valid_until_ms was at first */
-	int64_t cache_valid_until_ms;         /**< see sea_ccdb_store_match(); elsewhere valid_until_ms */
-	uint64_t n_bytes;                     /**< of the content */
-	const char *file_name;                /**< as uploaded; never NULL */
-	const char *content_type;             /**< as uploaded; never NULL */
-	const char *uploaded_from;            /**< an address; never NULL, may be "" */
-	const char *content;                  /**< name of the content within the store */
-	const struct sea_ccdb_pair *metadata; /**< in the order in which it was given */
-	size_t n_metadata;                    /**< pairs of it */
+	const char *path;                       /**< without slashes at its ends */
+	char uuid[SEA_CCDB_STORE_UUID_N_BYTES]; /**< lower case */
+	char md5[SEA_CCDB_MD5_N_BYTES];         /**< of the content, lower case */
+	int64_t created_ms;                     /**< unique in the path */
+	int64_t modified_ms;                    /**< when metadata or validity were changed last; at first created_ms */
+	int64_t valid_from_ms;                  /**< inclusive */
+	int64_t valid_until_ms;                 /**< exclusive */
+	int64_t initial_until_ms;               /**< what valid_until_ms was at first */
+	int64_t cache_valid_until_ms;           /**< see sea_ccdb_store_match(); elsewhere valid_until_ms */
+	uint64_t n_bytes;                       /**< of the content */
+	const char *file_name;                  /**< as uploaded; never NULL */
+	const char *content_type;               /**< as uploaded; never NULL */
+	const char *uploaded_from;              /**< an address; never NULL, may be "" */
+	const char *content;                    /**< name of the content within the store */
+	const struct sea_ccdb_pair *metadata;   /**< in the order in which it was given */
+	size_t n_metadata;                      /**< pairs of it */
 };
 
 /** What to look for. */
@@ -244,9 +244,9 @@ int sea_ccdb_store_put_many(struct sea_ccdb_store *store, const struct sea_ccdb_
  * @param error may be NULL
  * @return 1; 0 it was so already; -ENOENT nothing fits; -EINVAL not allowed, see the error; -EROFS; errors of the index as of sea_ccdb_store_match(). Since 0.4.
  */
-int sea_ccdb_store_update(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query, int64_t valid_until_ms,
-                          const struct sea_ccdb_pair *metadata, size_t n_metadata, struct sea_ccdb_entry **ret_entry,
-                          struct sea_error *error);
+int sea_ccdb_store_update(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query,
+                          int64_t valid_until_ms, const struct sea_ccdb_pair *metadata, size_t n_metadata,
+                          struct sea_ccdb_entry **ret_entry, struct sea_error *error);
 
 /** Removes the match of a query. @return 0; -ENOENT nothing fits; -EROFS; errors as of sea_ccdb_store_match(). Since 0.4. */
 int sea_ccdb_store_remove(struct sea_ccdb_store *store, const struct sea_ccdb_store_query *query);

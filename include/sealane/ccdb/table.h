@@ -121,7 +121,7 @@ const char *sea_table_metadata(const struct sea_table *table, const char *key);
 const struct sea_arrow_schema *sea_table_schema(const struct sea_table *table);
 
 /** A row of the object table; NULL: no such row. Valid until the close. Since 0.4. */
-const struct sea_table_object *sea_table_object(const struct sea_table *table, size_t row);
+const struct sea_table_object *sea_table_get_object(const struct sea_table *table, size_t row);
 
 /**
  * The version that holds for a row and column: a look-up of a few ns.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# For tests/arrow/run-interop-*: where the other programs are, or a skip that says what is missing.
+# For tests/arrow/run-interop-*: where the other programs are, or a skip that says what is missing. $tmp is a folder of the script's.
 skip() {
 	echo "skipped: $1"
 	exit 77
@@ -7,8 +7,6 @@ skip() {
 
 SEALANE_INTEROP_DIR=${SEALANE_INTEROP_DIR:-$SEALANE_BUILD_DIR/interop}
 export SEALANE_INTEROP_DIR
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/sealane-interop-XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
 
 need_node() {
 	command -v node >/dev/null || skip "node is missing"
@@ -19,11 +17,13 @@ need_node() {
 	[ -x "$SEALANE_COMMAND" ] || skip "the sealane command was not built"
 }
 
-# table.arrow and plain.arrow in $tmp, by our writer.
+# table.arrow, plain.arrow and more.arrow in $tmp, by our writer.
 write_ours() {
-	[ -x "$SEALANE_BUILD_DIR/tests/arrow/test-stream-file" ] || skip "test-stream-file was not built"
-	SEALANE_ARROW_OUT=$tmp "$SEALANE_BUILD_DIR/tests/arrow/test-stream-file" >"$tmp/log" || {
-		cat "$tmp/log"
-		exit 1
-	}
+	for test in test-stream-file test-more-types; do
+		[ -x "$SEALANE_BUILD_DIR/tests/arrow/$test" ] || skip "$test was not built"
+		SEALANE_ARROW_OUT=$tmp "$SEALANE_BUILD_DIR/tests/arrow/$test" >"$tmp/log" || {
+			cat "$tmp/log"
+			exit 1
+		}
+	done
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// readers.js FOLDER: what others read of table.arrow and plain.arrow, value by value. Writes FOLDER/again.arrow: table.arrow, read and written by arrow-rs.
+// readers.js FOLDER: what others read of plain.arrow and more.arrow, value by value. Writes FOLDER/NAME-again.arrow: table.arrow and more.arrow, read and
+// written by arrow-rs.
 'use strict';
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -60,6 +61,21 @@ function readByArrow() {
 			assert.deepEqual(normal(table.getChild(name).get(row)), normal(value), `apache-arrow: ${name}, row ${row}`);
 }
 
+// Values of tests/arrow/test-more-types.c.
+function readMoreByArrow() {
+	const table = other('apache-arrow').tableFromIPC(fs.readFileSync(path.join(folder, 'more.arrow')));
+	const expected = {
+		dense: [2.5, -3], sparse: [11, 0.125], map: [{ a: 1 }, { bb: 2, ccc: 3 }], date: [19675 * 86400000, -86400000],
+		date64: [1699920000000, -86400000], time: [3723000004n, 0n], duration: [15n, -7n], months: [[1, 2], [0, -1]], large_list: [[], [1, 2, 3]],
+	};
+
+	assert.equal(table.numRows, 2);
+	for (const [name, values] of Object.entries(expected))
+		for (let row = 0; row < 2; row++)
+			assert.deepEqual(normal(table.getChild(name).get(row)), values[row], `apache-arrow: ${name}, row ${row}`);
+	assert.equal(String(table.getChild('decimal').get(0)), '1234567');
+}
+
 function readByPolars() {
 	const polars = other('nodejs-polars');
 	const frame = polars.readIPCStream(plain);
@@ -79,11 +95,15 @@ function readByPolars() {
 
 function readByArrowRs() {
 	const wasm = other('parquet-wasm');
-	const again = wasm.Table.fromIPCStream(fs.readFileSync(path.join(folder, 'table.arrow'))).intoIPCStream();
 
-	fs.writeFileSync(path.join(folder, 'again.arrow'), again);
+	for (const name of ['table', 'more']) {
+		const again = wasm.Table.fromIPCStream(fs.readFileSync(path.join(folder, `${name}.arrow`))).intoIPCStream();
+
+		fs.writeFileSync(path.join(folder, `${name}-again.arrow`), again);
+	}
 }
 
 readByArrow();
+readMoreByArrow();
 readByPolars();
 readByArrowRs();
