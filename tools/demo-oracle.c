@@ -310,8 +310,8 @@ static size_t table_n_parts(const struct sea_table *table)
 	int32_t last = 1;
 
 	for (size_t i = 0; i < sea_table_n_objects(table); i++)
-		if (sea_table_object(table, i)->part > last)
-			last = sea_table_object(table, i)->part;
+		if (sea_table_get_object(table, i)->part > last)
+			last = sea_table_get_object(table, i)->part;
 	return (size_t)last + 1;
 }
 
