@@ -11,6 +11,9 @@
 
 #include "ccdb/cache.h"
 
+/* So many a message can hold whatever else is in it. */
+#define ANSWER_N_VERSIONS_SURE 4000
+
 /* What is collected for one answer. */
 struct seai_answer {
 	struct sea_ccdb_cache *cache;
@@ -187,6 +190,9 @@ static int answer_make(struct seai_answer *answer, struct sea_table_writer *writ
 		r = sea_table_writer_add_to(writer, frame, 0, error);
 	for (size_t i = 0; i < answer->n_parts && r >= 0; i++)
 		r = sea_frame_add_part_of(frame, answer->parts[i]->object, 0);
+	if (r == -E2BIG && answer->n_parts > ANSWER_N_VERSIONS_SURE)
+		sea_error_set(error, r, "table", "names %zu versions of objects, more than one message can hold",
+		              answer->n_parts);
 	if (r >= 0)
 		r = sea_frame_seal(&frame, ret_message);
 	sea_frame_free(frame);

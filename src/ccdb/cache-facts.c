@@ -118,6 +118,9 @@ int seai_facts_put(struct seai_facts *facts, const struct seai_fact *fact)
 		facts->facts = array;
 		facts->n_max = n_max;
 	}
+	/* What was known of it may have been newer than this. */
+	if (i < facts->n_facts && facts->facts[i].from_ms < fact->until_ms)
+		facts->cache->n_lost++;
 	if (i < facts->n_facts && facts->facts[i].from_ms < fact->from_ms) {
 		struct seai_fact rest = facts->facts[i];
 
@@ -150,6 +153,7 @@ static void facts_trim(struct seai_facts *facts)
 			facts->facts[n++] = *fact;
 	}
 	facts->cache->epoch += n < facts->n_facts;
+	facts->cache->n_lost += n < facts->n_facts;
 	facts->cache->n_facts -= facts->n_facts - n;
 	facts->n_facts = n;
 }

@@ -97,6 +97,7 @@ static void version_drop(struct sea_ccdb_cache *cache, struct seai_version *vers
 {
 	version->object = sea_message_unref(version->object);
 	cache->epoch++;
+	cache->n_lost++;
 	cache->stats.n_versions--;
 	cache->stats.n_versions_bytes -= version->n_bytes;
 	cache->stats.n_dropped++;

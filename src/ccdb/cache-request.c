@@ -79,11 +79,15 @@ static int request_look(struct sea_ccdb_cache *cache, struct seai_table_request 
                         const struct seai_group *group, size_t c, bool is_first)
 {
 	const struct sea_ccdb_column *column = &cache->columns[c];
-	const struct seai_lookup *lookup = &group->lookups[c];
+	struct seai_lookup *lookup = &group->lookups[c];
 	int64_t t, wait_ns = 0;
 	bool is_here = true;
 
-	for (int64_t from = INT64_MIN; seai_lookup_next(group, lookup, from, &t);) {
+	/* Not all over again after each answer, as long as nothing is gone. */
+	if (lookup->n_lost != cache->n_lost)
+		lookup->here_until_ms = INT64_MIN;
+	lookup->n_lost = cache->n_lost;
+	for (int64_t from = lookup->here_until_ms; seai_lookup_next(group, lookup, from, &t);) {
 		const struct seai_fact *fact = seai_table_request_fact(cache, request, lookup, column, t);
 		int r = 0;
 
@@ -92,6 +96,8 @@ static int request_look(struct sea_ccdb_cache *cache, struct seai_table_request 
 			                                    ? fact->version->last_table
 			                                    : request->number;
 			from = fact->until_ms;
+			if (is_here)
+				lookup->here_until_ms = from;
 			continue;
 		}
 		is_here = false;

@@ -96,7 +96,7 @@ int sea_ccdb_cache_new(struct sea_ccdb_cache **ret_cache, const struct sea_ccdb_
 	cache->time_column = options->time_column ? strdup(options->time_column) : NULL;
 	cache->run_column = options->run_column ? strdup(options->run_column) : NULL;
 	cache->memo_facts = calloc(options->n_columns, sizeof(struct seai_facts *));
-	cache->epoch = 1;
+	cache->epoch = cache->n_lost = 1;
 	if (!cache->columns || !cache->memo_facts || (options->time_column && !cache->time_column) ||
 	    (options->run_column && !cache->run_column))
 		r = -ENOMEM;
@@ -204,6 +204,7 @@ int sea_ccdb_cache_take(struct sea_ccdb_cache *cache, struct sea_message **ret_a
 		if (r == -EAGAIN) {
 			request->error = (struct sea_error){ 0 };
 			request->complete_epoch = 0;
+			cache->n_lost++;
 			seai_cache_look_again(cache, INT64_C(2000000));
 			return 0;
 		}

@@ -86,6 +86,9 @@ struct seai_lookup {
 	struct seai_facts *facts;
 	bool is_fixed; /* one time for all rows */
 	int64_t fixed_ms;
+	/* All times before this one were here when the cache had lost so much. */
+	int64_t here_until_ms;
+	uint64_t n_lost;
 };
 
 /* The rows of a request that have one run. */
@@ -148,6 +151,7 @@ struct sea_ccdb_cache {
 	bool is_advancing, is_again;  /* a fetch was answered meanwhile */
 	uint64_t n_last_versions;     /* with content, that the last answer named */
 	uint64_t epoch;               /* another one whenever a fact or an object comes or goes */
+	uint64_t n_lost; /* another one whenever a fact or an object that was here goes, or is said anew; from 1 on */
 	/* Books of the last group that was looked up, one per column: the next is mostly of the same run. */
 	struct seai_facts **memo_facts;
 	int64_t memo_run;

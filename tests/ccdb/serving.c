@@ -40,6 +40,23 @@ void serving_stop(struct serving *serving)
 	serving->store = sea_ccdb_store_close(serving->store);
 }
 
+unsigned serving_free_port(void)
+{
+	for (;;) {
+		const unsigned port = 10000 + (unsigned)(test_random() % 20000);
+		const struct sockaddr_in address = { .sin_family = AF_INET,
+			                             .sin_port = htons((uint16_t)port),
+			                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		const int fd = (int)CHECK_SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+		const int r = bind(fd, (const struct sockaddr *)&address, sizeof(address));
+
+		close(fd);
+		if (r == 0)
+			return port;
+		CHECK_EQ(errno, EADDRINUSE);
+	}
+}
+
 int serving_connect(unsigned port)
 {
 	const struct sockaddr_in address = { .sin_family = AF_INET,

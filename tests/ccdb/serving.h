@@ -19,6 +19,11 @@ const char *serving_directory(void);
 /* NULL: the defaults, at any port. */
 struct serving serving_start(const struct sea_ccdb_server_options *options);
 void serving_stop(struct serving *serving);
+/*
+ * A port for a server that goes away and comes back: one that nobody is given for a connection meanwhile, as those above 32767 are; a client that goes on trying
+ * could even reach itself there.
+ */
+unsigned serving_free_port(void);
 
 struct reply {
 	int status; /* 0: the server closed without an answer */

@@ -123,7 +123,7 @@ static pid_t start(struct scene *scene, int role, const char *const *arguments)
 
 #define START(scene, role, ...) start(scene, role, (const char *const[]){ "sealane", "ccdb", __VA_ARGS__, NULL })
 
-/* At the port that it had before, if it was there before. */
+/* Always at the same port. */
 static void server_start(struct scene *scene)
 {
 	char port[16];
@@ -374,6 +374,7 @@ static void scene_run(const char *transport, unsigned n_kills)
 	struct scene scene = { .transport = transport, .seen = test_shared(sizeof(struct seen)) };
 	static const int victims[] = { SERVER, CACHE, CACHE, READER, CONSUMER, CONSUMER + 1 };
 
+	scene.port = serving_free_port();
 	store_fill();
 	for (int role = 0; role < N_ROLES; role++)
 		role_start(&scene, role);

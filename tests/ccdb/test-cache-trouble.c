@@ -293,10 +293,10 @@ TEST(gone, "a server that goes away and comes back at the same port is waited fo
 	struct house house;
 
 	options.client.n_tries = 1;
-	house_open(&house, &options, columns);
+	server.port = (uint16_t)serving_free_port();
+	house_open_with(&house, &server, &options, columns);
 	fill(house.serving.store, 10);
 	ask_many(&house, 3);
-	server.port = sea_ccdb_server_port(house.serving.server);
 	for (unsigned round = 0; round < 4; round++) {
 		struct sea_error error = { 0 };
 		char line[700];

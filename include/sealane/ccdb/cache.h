@@ -146,8 +146,8 @@ int sea_ccdb_cache_put(struct sea_ccdb_cache *cache, struct sea_message **messag
  * The next answer, in the order of requests.
  * @param ret_answer receives it: parts as sea_table_find() finds them
  * @param error may be NULL: with an error, what request failed and why
- * @return 1 an answer; 0 none is ready; -ENOENT an object is missing; -E2BIG one does not fit into the heap with the others of its table; -EHOSTUNREACH it cannot
- *         be had; -EINVAL no path for a run; -ENOMEM; -ETIMEDOUT. An error ends this request alone. Since 0.4.
+ * @return 1 an answer; 0 none is ready; -ENOENT an object is missing; -E2BIG one does not fit into the heap with the others of its table, or
+ *         the table names more than 4000 versions; -EHOSTUNREACH it cannot be had; -EINVAL no path for a run; -ENOMEM; -ETIMEDOUT. An error ends this request alone. Since 0.4.
  */
 int sea_ccdb_cache_take(struct sea_ccdb_cache *cache, struct sea_message **ret_answer, struct sea_error *error);
 
