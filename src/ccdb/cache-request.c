@@ -81,7 +81,7 @@ static int request_look(struct sea_ccdb_cache *cache, struct seai_table_request 
 	const struct sea_ccdb_column *column = &cache->columns[c];
 	struct seai_lookup *lookup = &group->lookups[c];
 	int64_t t, wait_ns = 0;
-	bool is_here = true;
+	bool is_here = true, is_miss;
 
 	/* Not all over again after each answer, as long as nothing is gone. */
 	if (lookup->n_lost != cache->n_lost)
@@ -102,7 +102,8 @@ static int request_look(struct sea_ccdb_cache *cache, struct seai_table_request 
 		}
 		is_here = false;
 		fact = seai_facts_find(lookup->facts, t);
-		if (fact && fact->version->status != 0 && fact_is_fresh(fact, request, column)) {
+		is_miss = fact && fact->version->status != 0 && fact_is_fresh(fact, request, column);
+		if (is_miss) {
 			r = request_miss(cache, request, fact, column, &wait_ns);
 			if (r < 0)
 				return r;
@@ -111,11 +112,13 @@ static int request_look(struct sea_ccdb_cache *cache, struct seai_table_request 
 			r = seai_cache_fetch(cache, lookup->facts, t, is_first, request);
 		if (r < 0)
 			return request_fail(request, r, column->name, sea_error_text(r));
-		/* What was known goes on being a guess of where the next interval begins; where nothing is known, the answer tells. */
-		if (!fact)
+		/*
+		 * What was known goes on being a guess of where the next interval begins; where nothing is known, the answer tells. While one time is
+		 * waited for the others are left alone: a server that is gone would be asked for each of them again and again.
+		 */
+		if (!fact || is_miss)
 			break;
 		from = fact->until_ms;
-		wait_ns = 0;
 	}
 	return is_here;
 }

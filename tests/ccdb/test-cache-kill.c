@@ -434,5 +434,8 @@ TEST_TIMEOUT(zeromq, "the same over libzmq, where objects travel along", 60)
 
 	if (test_wait(pid) == 77)
 		SKIP("there is no libzmq here");
+	/* Where the linker has relaxed the address of a thread's variable, gcc 12's null check of it looks at flags that nobody has set. */
+	if (test_is_sanitized())
+		SKIP("UndefinedBehaviorSanitizer takes the address of seai_message_pool for NULL");
 	scene_run("zeromq", kills(5));
 }
