@@ -49,8 +49,10 @@ static const struct {
 	{ "pubsub", "one publisher, every message to each of 1, 2, 4, 8 subscribers", bench_pubsub },
 	{ "poller", "64 channels of which one is active, against one", bench_poller },
 	{ "zeromq", "over libzmq, against bare libzmq, ipc and tcp", bench_zeromq },
+#ifdef SEALANE_COMMAND_DEVICES
 	{ "device", "a sampler and a sink as devices, against the bare channel", bench_device },
 	{ "topology", "20 devices from the start to RUNNING", bench_topology },
+#endif
 #ifdef SEALANE_COMMAND_CCDB
 	{ "table", "tables of calibration objects: built, sent, every cell resolved", bench_table },
 	{ "ccdb", "the CCDB server: queries at 2000 a second, a download of 64 MiB", bench_ccdb },

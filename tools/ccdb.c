@@ -17,7 +17,9 @@ static const struct {
 	const char *summary;
 } words[] = {
 	{ "serve", ccdb_serve_main, "a CCDB server on a folder" },
+#ifdef SEALANE_COMMAND_DEVICES
 	{ "cache", ccdb_cache_main, "device: answer key tables with tables that name objects in shared memory" },
+#endif
 	{ "put", ccdb_put_main, "upload a file" },
 	{ "get", ccdb_get_main, "fetch the object that is valid at a time" },
 	{ "ls", ccdb_ls_main, "list the versions of objects" },

@@ -57,8 +57,11 @@ static const struct {
 	uint64_t bit;
 	const char *name;
 } features[] = {
-	{ SEA_FEATURE_MEMFD, "memfd" }, { SEA_FEATURE_ORPHANS, "orphans" }, { SEA_FEATURE_IMMUTABLE, "immutable" },
-	{ SEA_FEATURE_META, "meta" },   { SEA_FEATURE_SHMEM, "shmem" },     { SEA_FEATURE_REGIONS, "regions" },
+	{ SEA_FEATURE_MEMFD, "memfd" },         { SEA_FEATURE_ORPHANS, "orphans" },
+	{ SEA_FEATURE_IMMUTABLE, "immutable" }, { SEA_FEATURE_META, "meta" },
+	{ SEA_FEATURE_SHMEM, "shmem" },         { SEA_FEATURE_REGIONS, "regions" },
+	{ SEA_FEATURE_PATTERNS, "patterns" },   { SEA_FEATURE_ZEROMQ, "zeromq" },
+	{ SEA_FEATURE_POLLER, "poller" },
 };
 
 static const struct command *command_find(const char *name)

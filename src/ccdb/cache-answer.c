@@ -204,7 +204,8 @@ static int answer_join(struct sea_ccdb_cache *cache, const struct seai_table_req
                        struct sea_message **tables, struct sea_message **ret_answer)
 {
 	const size_t n_others = cache->options.is_apart ? 0 : sea_message_n_parts(request->message);
-	struct sea_frame_options frame_options = { .n_bytes_max = { 4096 } };
+	/* Nothing is copied: what a dead receiver had of the timeframe's own parts goes back to who sent them. */
+	struct sea_frame_options frame_options = { .n_bytes_max = { 4096 }, .copy_below_n_bytes = 1 };
 	struct sea_frame *frame = NULL;
 	int r;
 
@@ -214,13 +215,6 @@ static int answer_join(struct sea_ccdb_cache *cache, const struct seai_table_req
 		return 0;
 	}
 	frame_options.n_parts_hint = (uint32_t)(n_others + sea_message_n_parts(*tables));
-	/* Parts of others that are small are copied there, rather than have them pin what they lie in. */
-	for (size_t i = 0; i < n_others; i++) {
-		struct sea_part part;
-
-		if (sea_message_get_part(request->message, i, &part) == 0 && part.n_bytes < (64u << 10))
-			frame_options.n_bytes_max[0] += part.n_bytes + 64;
-	}
 	r = sea_frame_new(&frame, cache->options.heap, &frame_options, 0);
 	for (size_t i = 0; i < n_others && r >= 0; i++)
 		if (i != request->key_part)

@@ -99,6 +99,8 @@ void seai_version_fetch_free(struct seai_version_fetch *fetch)
 	if (fetch->request)
 		sea_ccdb_client_cancel(fetch->cache->client, fetch->request);
 	fetch_drop_frame(fetch);
+	if (fetch->expected)
+		fetch->expected->n_expected--;
 	*fetch->link = fetch->next;
 	if (fetch->next)
 		fetch->next->link = fetch->link;
@@ -241,7 +243,7 @@ static void fetch_done(const struct sea_ccdb_result *result, const struct sea_er
 }
 
 int seai_cache_fetch(struct sea_ccdb_cache *cache, struct seai_facts *facts, int64_t time_ms, bool is_first,
-                     const struct seai_table_request *request)
+                     const struct seai_table_request *request, struct seai_version *expected)
 {
 	const char *held[FETCH_N_HELD_MAX];
 	char run[24];
@@ -270,6 +272,9 @@ int seai_cache_fetch(struct sea_ccdb_cache *cache, struct seai_facts *facts, int
 		return -ENOMEM;
 	fetch->cache = cache;
 	fetch->facts = facts;
+	fetch->expected = expected;
+	if (expected)
+		expected->n_expected++;
 	fetch->time_ms = time_ms;
 	fetch->asked_table = cache->n_requests;
 	fetch->asked_ns = seai_cache_now_ns();

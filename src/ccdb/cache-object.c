@@ -146,7 +146,7 @@ void seai_cache_sweep(struct sea_ccdb_cache *cache, enum seai_sweep sweep)
 
 			if (version->object && !is_wanted && sea_message_n_references(version->object) <= 1)
 				version_drop(cache, version);
-			if (!version->object && version->n_facts == 0 && !is_wanted) {
+			if (!version->object && version->n_facts == 0 && version->n_expected == 0 && !is_wanted) {
 				*link = version->next;
 				version_free(version);
 				continue;

@@ -82,6 +82,7 @@ static int request_look(struct sea_ccdb_cache *cache, struct seai_table_request 
 	struct seai_lookup *lookup = &group->lookups[c];
 	int64_t t, wait_ns = 0;
 	bool is_here = true, is_miss;
+	struct seai_version *expected;
 
 	/* Not all over again after each answer, as long as nothing is gone. */
 	if (lookup->n_lost != cache->n_lost)
@@ -108,8 +109,10 @@ static int request_look(struct sea_ccdb_cache *cache, struct seai_table_request 
 			if (r < 0)
 				return r;
 		}
-		if (wait_ns <= 0)
-			r = seai_cache_fetch(cache, lookup->facts, t, is_first, request);
+		/* Content that is on its way already is not fetched for each interval of its version. */
+		expected = fact && fact->version->status == 0 && !fact->version->object ? fact->version : NULL;
+		if (wait_ns <= 0 && !(expected && expected->n_expected))
+			r = seai_cache_fetch(cache, lookup->facts, t, is_first, request, expected);
 		if (r < 0)
 			return request_fail(request, r, column->name, sea_error_text(r));
 		/*

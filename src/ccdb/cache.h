@@ -34,6 +34,7 @@ struct seai_version {
 	uint64_t n_bytes;             /* of its content */
 	uint64_t last_table;          /* the number of the last table that used it */
 	uint64_t n_facts;             /* facts that name it */
+	uint64_t n_expected;          /* queries on their way that it is the likely answer of */
 	uint64_t mark;                /* the last sweep for which the first request needs it */
 	/* While an answer is made: its row of the object table, and for which column of which attempt that is said. */
 	uint32_t row, row_column;
@@ -71,6 +72,7 @@ struct seai_version_fetch {
 	struct sea_ccdb_cache *cache;
 	struct seai_facts *facts;
 	struct sea_ccdb_request *request;
+	struct seai_version *expected; /* whose content is not here; NULL: it is, or nothing is expected */
 	int64_t time_ms;
 	uint64_t asked_table;
 	int64_t asked_ns;
@@ -199,9 +201,9 @@ struct seai_table_request *seai_table_request_free(struct seai_table_request *re
 
 /* cache-fetch.c */
 
-/* Asks for the version at a time, unless that is under way. is_first: for the request whose turn it is. 0; negative errno. */
+/* Asks for the version at a time, unless that is under way. expected: whose content is wanted, if that is known; else NULL. is_first: for the request whose turn it is. 0; negative errno. */
 int seai_cache_fetch(struct sea_ccdb_cache *cache, struct seai_facts *facts, int64_t time_ms, bool is_first,
-                     const struct seai_table_request *request);
+                     const struct seai_table_request *request, struct seai_version *expected);
 void seai_version_fetch_free(struct seai_version_fetch *fetch);
 
 /* cache-request.c */
