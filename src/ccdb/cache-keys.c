@@ -134,7 +134,7 @@ static int keys_add_stretch(struct seai_table_request *request, struct sea_table
 	group = keys_group(request, run, &index);
 	if (!group)
 		return -ENOMEM;
-	if (batch->n_stretches == *n_max) {
+	if (!stretches || batch->n_stretches == *n_max) {
 		const size_t n_more = *n_max ? 2 * *n_max : 1;
 		struct sea_table_stretch *more = reallocarray(stretches, n_more, sizeof(*stretches));
 

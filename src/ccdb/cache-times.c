@@ -39,7 +39,7 @@ int seai_times_add(struct seai_times *times, const int64_t *times_ms, int64_t n_
 		last->n_rows += n_rows;
 		return 0;
 	}
-	if (times->n_pieces == times->n_max) {
+	if (!times->pieces || times->n_pieces == times->n_max) {
 		const size_t n_max = times->n_max ? 2 * times->n_max : 4;
 		struct seai_times_piece *pieces = realloc(times->pieces, n_max * sizeof(*pieces));
 

@@ -165,7 +165,7 @@ struct sea_ccdb_cache {
 /* cache-object.c */
 
 /* The path's book of versions; made if it is not there. NULL: no memory. */
-struct seai_path *seai_cache_path(struct sea_ccdb_cache *cache, const char *path);
+struct seai_path *seai_cache_path(struct sea_ccdb_cache *cache, const char *name);
 /* The version of a uuid; NULL: not known. */
 struct seai_version *seai_version_find(struct seai_path *path, const char *uuid);
 /* A version of what an answer says, without content. NULL: no memory. headers may be NULL. */
