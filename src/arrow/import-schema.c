@@ -151,7 +151,7 @@ static int field_import(struct schema_import *import, const struct ArrowSchema *
 {
 	const struct ArrowSchema *values = schema->dictionary ? schema->dictionary : schema;
 	const char *name = schema->name ? schema->name : "";
-	struct sea_arrow_type index = { SEA_ARROW_NONE };
+	struct sea_arrow_type index = { .id = SEA_ARROW_NONE };
 	int r;
 
 	if (!schema->release || (values != schema && values->dictionary))

@@ -138,7 +138,7 @@ static int timestamp_parse(const char *format, struct sea_arrow_type *type)
 
 int sea_arrow_type_parse(const char *format, struct sea_arrow_type *ret_type)
 {
-	struct sea_arrow_type type = { SEA_ARROW_NONE };
+	struct sea_arrow_type type = { .id = SEA_ARROW_NONE };
 	int r = -EINVAL;
 
 	if (!format)

@@ -308,7 +308,7 @@ static int disk_new_file(struct seai_disk *disk, const char *folder, char tempor
 	fd = openat(disk->fd, path, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
 	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL))
 		return fd < 0 ? -errno : fd;
-	snprintf(temporary, 72, "%s/tmp-%d-%u", folder, (int)getpid(), disk->n_temporaries++);
+	snprintf(temporary, 72, "%.40s/tmp-%d-%u", folder, (int)getpid(), disk->n_temporaries++);
 	fd = openat(disk->fd, temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
 	return fd < 0 ? -errno : fd;
 }

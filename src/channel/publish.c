@@ -209,7 +209,7 @@ static int publish(struct sea_channel *channel, struct sea_message **message, in
 	const struct publish_topic topic = { sea_message_data(*message), sea_message_size(*message) };
 	unsigned n_missed = 0, n_left = 0;
 	int64_t deadline_ns = -1, spin_until_ns = 0;
-	int n, r;
+	int r;
 
 	seai_channel_update(channel);
 	if (channel->slow == SEA_SLOW_WAIT) {
@@ -217,10 +217,10 @@ static int publish(struct sea_channel *channel, struct sea_message **message, in
 		if (r < 0)
 			return r;
 	}
-	n = publish_plain(channel, *message, &topic, &n_missed);
+	(void)publish_plain(channel, *message, &topic, &n_missed);
 	publish_ring(channel);
 	for (;;) {
-		n += publish_slowly(channel, message, &n_missed, &n_left);
+		(void)publish_slowly(channel, message, &n_missed, &n_left);
 		if (SEAI_LIKELY(!n_left) || timeout_ns == 0)
 			break;
 		if (deadline_ns == -1)
