@@ -41,10 +41,24 @@ bool seai_check_text(const char *text)
 	return true;
 }
 
+int seai_check_cut(const char *text, size_t n_max)
+{
+	size_t n = 0;
+
+	while (text[n]) {
+		const size_t n_next = utf8_length((const unsigned char *)text + n);
+
+		if (n_next == 0 || n + n_next > n_max)
+			break;
+		n += n_next;
+	}
+	return (int)n;
+}
+
 /* One element of a path, which ends at a slash or at the end. */
 static int check_element(const char *element, size_t n, struct sea_error *error)
 {
-	const int n_shown = n > 64 ? 64 : (int)n;
+	const int n_shown = seai_check_cut(element, n > 64 ? 64 : n);
 
 	if (n == 0)
 		return sea_error_set(error, -EINVAL, "path", "has an empty element");

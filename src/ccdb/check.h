@@ -14,6 +14,8 @@
 
 /* UTF-8 without control characters. */
 bool seai_check_text(const char *text);
+/* How many of the first n_max bytes are whole characters, for messages that show a part. */
+int seai_check_cut(const char *text, size_t n_max);
 
 /* A path that an object may have. @return 0; -EINVAL, with the error set */
 int seai_check_path(const char *path, struct sea_error *error);

@@ -76,9 +76,12 @@ static int url_add_pair(struct sea_ccdb_pair *pairs, size_t *n_pairs, char *key,
 		return sea_error_set(error, -EINVAL, "URL", "more than %d pairs of key=value", SEA_CCDB_METADATA_N_MAX);
 	if (equals)
 		*equals++ = 0;
-	if (!*key)
-		return sea_error_set(error, -EINVAL, "URL", "=%.64s: a key is missing",
-		                     equals && seai_check_text(equals) ? equals : "");
+	if (!*key) {
+		const char *shown = equals && seai_check_text(equals) ? equals : "";
+
+		return sea_error_set(error, -EINVAL, "URL", "=%.*s: a key is missing", seai_check_cut(shown, 64),
+		                     shown);
+	}
 	pairs[(*n_pairs)++] = (struct sea_ccdb_pair){ key, equals ? equals : "" };
 	return 0;
 }
@@ -100,27 +103,28 @@ static int url_element(struct seai_url *url, char *element, struct sea_error *er
 {
 	const bool is_number = strspn(element, "0123456789") == strlen(element);
 	const char *shown = seai_check_text(element) ? element : "(no text)";
+	const int n_shown = seai_check_cut(shown, 64);
 	int64_t number;
 
 	if (strchr(element, '='))
 		return url_add_pair(url->metadata, &url->n_metadata, element, error);
 	if (is_number && !(url->has_start && url->has_end)) {
 		if (seai_url_time(element, &number) < 0)
-			return sea_error_set(error, -EINVAL, "time", "%.64s: is too large", shown);
+			return sea_error_set(error, -EINVAL, "time", "%.*s: is too large", n_shown, shown);
 		*(url->has_start ? &url->end_ms : &url->start_ms) = number;
 		*(url->has_start ? &url->has_end : &url->has_start) = true;
 		return 0;
 	}
 	if (!url->has_start && !(url->kind == SEAI_URL_DOWNLOAD))
 		return strchr(element, '/')
-		               ? sea_error_set(error, -EINVAL, "path", "%.64s: has an escaped slash", shown)
+		               ? sea_error_set(error, -EINVAL, "path", "%.*s: has an escaped slash", n_shown, shown)
 		               : url_add_element(url, element, error);
 	if (!url->uuid && seai_check_uuid(element, strlen(element))) {
 		url->uuid = element;
 		return 0;
 	}
-	return sea_error_set(error, -EINVAL, "URL",
-	                     "%.64s: after the time come an end, a uuid, or key=value, each once", shown);
+	return sea_error_set(error, -EINVAL, "URL", "%.*s: after the time come an end, a uuid, or key=value, each once",
+	                     n_shown, shown);
 }
 
 static int url_arguments(struct seai_url *url, char *text, struct sea_error *error)
