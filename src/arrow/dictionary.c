@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "arrow/cleanup.h"
+#include "base/cleanup.h"
 
 uint32_t seai_dictionaries_find(const struct seai_dictionaries *dictionaries, int64_t id)
 {

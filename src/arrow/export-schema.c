@@ -7,9 +7,9 @@
 
 #include <sealane/arrow/exchange.h>
 
-#include "arrow/cleanup.h"
 #include "arrow/fail.h"
 #include "arrow/load.h"
+#include "base/cleanup.h"
 
 /* Longer than any format: a union of 128 ids, or a timezone. */
 #define FORMAT_N_BYTES 1024

@@ -12,9 +12,9 @@
 
 #include <sealane/arrow/exchange.h>
 
-#include "arrow/cleanup.h"
 #include "arrow/fail.h"
 #include "arrow/reader.h"
+#include "base/cleanup.h"
 
 /* Validity, views and their sizes aside: no type has more buffers. */
 #define N_BUFFERS_MAX 3

@@ -10,11 +10,11 @@
 
 #include <sealane/arrow/exchange.h>
 
-#include "arrow/cleanup.h"
 #include "arrow/fail.h"
 #include "arrow/import.h"
 #include "arrow/load.h"
 #include "arrow/reader.h"
+#include "base/cleanup.h"
 
 /* More children than any schema has. */
 #define N_CHILDREN_MAX SEA_ARROW_FIELDS_MAX

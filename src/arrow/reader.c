@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arrow/cleanup.h"
 #include "arrow/fail.h"
 #include "arrow/schema-read.h"
+#include "base/cleanup.h"
 
 #define CONTINUATION UINT32_C(0xffffffff)
 #define FILE_MAGIC "ARROW1"

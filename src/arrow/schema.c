@@ -7,9 +7,9 @@
 
 #include <sealane/arrow/schema.h>
 
-#include "arrow/cleanup.h"
 #include "arrow/fail.h"
 #include "arrow/tree.h"
+#include "base/cleanup.h"
 
 int sea_arrow_field_init(struct sea_arrow_field *field, const char *name, const char *format)
 {

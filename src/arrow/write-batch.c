@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arrow/cleanup.h"
 #include "arrow/fail.h"
 #include "arrow/load.h"
 #include "arrow/writer.h"
+#include "base/cleanup.h"
 
 /* Which rows of which column a slot takes. */
 struct copy_range {

@@ -13,10 +13,10 @@
 #include <string.h>
 
 #include "arrow/batch.h"
-#include "arrow/cleanup.h"
 #include "arrow/fail.h"
 #include "arrow/load.h"
 #include "arrow/schema-read.h"
+#include "base/cleanup.h"
 
 /* The first field whose type cannot be written. */
 static const struct sea_arrow_field *field_unwritable(const struct sea_arrow_field *fields, size_t n_fields)

@@ -42,6 +42,7 @@ static inline void seai_cleanup_fd(const int *fd)
 	seai_close(*fd);
 }
 
+/* Moves a descriptor out of a variable that would close it. */
 static inline int seai_take_fd(int *fd)
 {
 	int taken = *fd;

@@ -277,7 +277,7 @@ int seai_cache_fetch(struct sea_ccdb_cache *cache, struct seai_facts *facts, int
 		expected->n_expected++;
 	fetch->time_ms = time_ms;
 	fetch->asked_table = cache->n_requests;
-	fetch->asked_ns = seai_cache_now_ns();
+	fetch->asked_ns = seai_now_ns();
 	fetch->link = &facts->fetches;
 	fetch->next = facts->fetches;
 	if (fetch->next)

@@ -303,7 +303,7 @@ int seai_table_request_new(struct seai_table_request **ret_request, struct sea_c
 		return r;
 	}
 	request->number = ++cache->n_requests;
-	request->arrived_ns = seai_cache_now_ns();
+	request->arrived_ns = seai_now_ns();
 	*ret_request = request;
 	return 0;
 }

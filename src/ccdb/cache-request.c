@@ -68,7 +68,7 @@ static int request_miss(struct sea_ccdb_cache *cache, struct seai_table_request 
 	if (cache->options.missing == SEA_CCDB_MISSING_FAIL)
 		return request_fail(request, fact->version->status == 1 ? -ENOENT : -EHOSTUNREACH, column->name,
 		                    fact->version->reason);
-	*ret_wait_ns = fact->asked_ns + cache->options.wait_ns - seai_cache_now_ns();
+	*ret_wait_ns = fact->asked_ns + cache->options.wait_ns - seai_now_ns();
 	if (*ret_wait_ns > 0)
 		seai_cache_look_again(cache, *ret_wait_ns);
 	return 0;

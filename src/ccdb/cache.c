@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ccdb/cache.h"
@@ -15,14 +14,6 @@
 #define CACHE_N_TABLES_KEPT 16
 /* After so many new facts what is not needed any more is looked for. */
 #define CACHE_N_FACTS_LEARNED 4096
-
-int64_t seai_cache_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 void seai_cache_look_again(struct sea_ccdb_cache *cache, int64_t in_ns)
 {

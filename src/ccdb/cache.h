@@ -16,6 +16,7 @@
 #include <sealane/message.h>
 #include <sealane/meta.h>
 
+#include "base/clock.h"
 #include "ccdb/cache-times.h"
 
 #define SEAI_NO_RUN INT64_C(-1)
@@ -238,7 +239,6 @@ void seai_bundle_forget(struct sea_ccdb_cache *cache);
 
 /* cache.c */
 
-int64_t seai_cache_now_ns(void);
 /* Has the cache look again in so many ns. */
 void seai_cache_look_again(struct sea_ccdb_cache *cache, int64_t in_ns);
 

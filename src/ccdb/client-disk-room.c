@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ccdb/cleanup.h"
+#include "base/cleanup.h"
 
 /* Nobody writes one file for that long. */
 #define TEMPORARY_S 3600

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ccdb/cleanup.h"
+#include "base/cleanup.h"
 #include "ccdb/client-url.h"
 
 void seai_hosts_fini(struct seai_hosts *hosts)

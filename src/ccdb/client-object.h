@@ -12,7 +12,7 @@
 
 #include <sealane/ccdb/client.h>
 
-#include "ccdb/cleanup.h"
+#include "base/cleanup.h"
 #include "ccdb/client-header.h"
 
 /* The public part comes first: a pointer to it is a pointer to all. */

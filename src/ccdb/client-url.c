@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ccdb/cleanup.h"
+#include "base/cleanup.h"
 
 /* As the servers' grammar has it. */
 #define N_ELEMENTS_MAX 10

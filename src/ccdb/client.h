@@ -19,12 +19,12 @@
 #include <curl/curl.h>
 #include <md5.h>
 
+#include "base/clock.h"
 #include "ccdb/client-cache.h"
 #include "ccdb/client-disk.h"
 #include "ccdb/client-list.h"
 #include "ccdb/client-object.h"
 #include "ccdb/client-url.h"
-#include "ccdb/clock.h"
 
 #define SEAI_N_BUCKETS 1024
 

@@ -13,7 +13,7 @@
 
 #include <sealane/ccdb/store.h>
 
-#include "ccdb/cleanup.h"
+#include "base/cleanup.h"
 
 enum seai_index_statement {
 	SEAI_INDEX_BEGIN,

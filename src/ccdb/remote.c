@@ -20,8 +20,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
 #include "ccdb/check.h"
-#include "ccdb/cleanup.h"
 
 #define TIMEOUT_MS 60000
 #define CONNECT_TIMEOUT_MS 5000

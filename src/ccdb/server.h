@@ -14,7 +14,7 @@
 
 #include <sealane/ccdb/server.h>
 
-#include "ccdb/cleanup.h"
+#include "base/cleanup.h"
 #include "ccdb/multipart.h"
 #include "ccdb/url.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ccdb/cleanup.h"
+#include "base/cleanup.h"
 #include "ccdb/table-read.h"
 
 static void cleanup_batch(struct sea_arrow_batch **batch)

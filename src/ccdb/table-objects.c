@@ -9,7 +9,7 @@
 
 #include <sealane/ccdb/table-writer.h>
 
-#include "ccdb/cleanup.h"
+#include "base/cleanup.h"
 #include "ccdb/table-layout.h"
 #include "ccdb/table-read.h"
 

@@ -10,7 +10,7 @@
 
 #include <sealane/ccdb/table.h>
 
-#include "ccdb/cleanup.h"
+#include "base/cleanup.h"
 #include "ccdb/index-sink.h"
 #include "ccdb/table-write.h"
 

@@ -11,7 +11,7 @@
 #include <sealane/ccdb/table.h>
 #include <sealane/frame.h>
 
-#include "ccdb/cleanup.h"
+#include "base/cleanup.h"
 #include "ccdb/table-names.h"
 #include "ccdb/table-write.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ccdb/cleanup.h"
+#include "base/cleanup.h"
 #include "ccdb/table-read.h"
 
 #define STREAM_ALIGNMENT 8

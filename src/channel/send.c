@@ -279,7 +279,7 @@ static int send_orphans(struct sea_channel *channel, bool *ret_retry)
 
 	if (channel->account->policy != SEA_ORPHANS_RESEND)
 		return 0;
-	while (__atomic_load_n(&channel->account->n_orphans_waiting, __ATOMIC_RELAXED)) {
+	while (atomic_load_explicit(&channel->account->n_orphans_waiting, memory_order_relaxed)) {
 		struct sea_message *orphan;
 
 		{

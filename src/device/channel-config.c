@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "device/channel-key.h"
-#include "device/cleanup.h"
 #include "device/value.h"
 
 static const char *const type_words[] = { "unspecified", "push", "pull", "pair",   "req",    "rep", "pub",

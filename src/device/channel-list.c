@@ -12,8 +12,8 @@
 #include <sealane/device/channel-config.h>
 #include <sealane/device/properties.h>
 
+#include "base/cleanup.h"
 #include "device/channel-key.h"
-#include "device/cleanup.h"
 #include "device/value.h"
 
 static void config_cleanup(struct sea_channel_config *config)

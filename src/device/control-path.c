@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "device/cleanup.h"
-#include "device/clock.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
 #include "device/control.h"
 
 static bool path_is_plain(char character)

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/cleanup.h"
-#include "device/clock.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
 #include "device/control.h"
 
 /* Room for a value as text. */

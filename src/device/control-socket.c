@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "device/cleanup.h"
-#include "device/clock.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
 #include "device/control.h"
 
 #define SOCKET_QUEUE_N_MAX (256u << 10)

@@ -19,8 +19,8 @@
 #include <sealane/device/log.h>
 #include <sealane/device/notify.h>
 
-#include "device/cleanup.h"
-#include "device/clock.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
 
 static const char *const mode_names[] = { "dynamic", "static", "interactive", "external", "gui", "none" };
 #define N_MODES (sizeof(mode_names) / sizeof(mode_names[0]))

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/clock.h"
+#include "base/clock.h"
 #include "device/device.h"
 
 /* How often a missing address is looked for. */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "device/clock.h"
+#include "base/clock.h"
 #include "device/device.h"
 
 /* A wait that is longer is told, and again after each of these. */

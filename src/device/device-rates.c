@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "device/clock.h"
+#include "base/clock.h"
 #include "device/device.h"
 
 struct rate {

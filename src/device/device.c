@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "device/clock.h"
+#include "base/clock.h"
 
 /* How long an allocation waits at a time: a pending state is noticed in between. */
 #define ALLOCATE_SLICE_NS (20 * SEAI_NS_PER_MS)

@@ -23,8 +23,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "device/cleanup.h"
-#include "device/clock.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
 
 /* Severities are compared with these; none is what no line reaches. */
 #define LOG_NONE (SEA_SEVERITY_FATAL + 1)

@@ -11,7 +11,7 @@
 #include <sealane/device/log.h>
 #include <sealane/error.h>
 
-#include "device/clock.h"
+#include "base/clock.h"
 
 /* How far the loop of conditional_run may be behind its rate and still make up for it. */
 #define WORK_LAG_NS (100 * SEAI_NS_PER_MS)

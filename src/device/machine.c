@@ -16,7 +16,7 @@
 #include <sealane/device/log.h>
 #include <sealane/error.h>
 
-#include "device/clock.h"
+#include "base/clock.h"
 
 static void machine_lock(const struct sea_machine *machine)
 {

@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "device/channel-key.h"
-#include "device/cleanup.h"
 #include "device/json-position.h"
 
 #define FILE_N_BYTES_MAX ((size_t)64 << 20)

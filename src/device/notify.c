@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "device/cleanup.h"
+#include "base/cleanup.h"
 
 int sea_notify(const char *assignments)
 {

@@ -13,7 +13,7 @@
 
 #include <sealane/device/mq-config.h>
 
-#include "device/cleanup.h"
+#include "base/cleanup.h"
 #include "device/options.h"
 #include "device/value.h"
 

@@ -13,7 +13,7 @@
 
 #include <sealane/version.h>
 
-#include "device/cleanup.h"
+#include "base/cleanup.h"
 #include "device/value.h"
 
 #define NAME_N_BYTES_MAX 63

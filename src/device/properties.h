@@ -8,7 +8,7 @@
 
 #include <sealane/device/properties.h>
 
-#include "device/cleanup.h"
+#include "base/cleanup.h"
 
 /* A key and what it was set to. It never changes: whoever has a reference reads it without the lock. */
 struct seai_entry {

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/cleanup.h"
+#include "base/cleanup.h"
 
 static const char *const value_names[] = {
 	[SEA_VALUE_NONE] = "none",

@@ -29,7 +29,8 @@ struct seai_account {
 	uint64_t n_outstanding;                     /* head blocks sent and not free yet */
 	uint64_t next_sequence;                     /* least that the next block to be sent gets */
 	struct sea_message *orphans, *orphans_last; /* through next; each with its own holds */
-	uint64_t n_orphans_waiting, n_orphans;
+	_Atomic uint64_t n_orphans_waiting;         /* written with the books lock held; a sender looks without it */
+	uint64_t n_orphans;
 	enum sea_orphans policy;
 	int kick_fd; /* eventfd written when an orphan comes in; -1 */
 	bool closed;

@@ -390,8 +390,13 @@ static void scene_run(const char *transport, unsigned n_kills)
 		progress(&scene, role <= CACHE ? 20 : 3);
 	}
 	for (int role = N_ROLES - 1; role >= 0; role--) {
+		int status;
+
 		CHECK_SYS(kill(scene.pids[role], role <= CACHE ? SIGTERM : SIGKILL));
-		CHECK_EQ(test_wait(scene.pids[role]), role <= CACHE ? 0 : -SIGKILL);
+		status = test_wait(scene.pids[role]);
+		if (role <= CACHE && status != 0)
+			log_show(role);
+		CHECK_EQ(status, role <= CACHE ? 0 : -SIGKILL);
 	}
 	check_leftovers();
 }

@@ -168,7 +168,9 @@ TEST_TIMEOUT(others, "a ZeroMQ program of other make and a channel understand ea
 			CHECK_OK(sea_channel_subscribe(channel, "a", 1));
 		CHECK_OK(sea_channel_get_address(channel, address, sizeof(address)));
 		run_peer(interpreter, cases[i].theirs, "connect", address, n, &pid);
-		peers_wait(channel, 1);
+		/* One that only sends may have gone again by now, and what it sent is here. */
+		if (cases[i].sends)
+			peers_wait(channel, 1);
 		if (sees_topics) /* over a network a publisher is not told when a subscription has come */
 			test_sleep_ms(300);
 		for (unsigned number = 0; number < n; number++) {
