@@ -78,6 +78,7 @@ void table_keys_init(struct table_keys *keys, int64_t n_rows, bool is_sorted)
 
 void table_keys_fini(struct table_keys *keys)
 {
+	sea_table_writer_free(keys->writer);
 	sea_message_unref(keys->contents);
 	free(keys->times_ms);
 }
@@ -121,14 +122,13 @@ static struct sea_message *frame_end(struct sea_frame *frame)
 
 /* Ours. -------------------------------------------------------------------------------------- */
 
-static struct sea_message *ours_build(const struct table_keys *keys, struct sea_heap *heap,
-                                      enum sea_table_encoding encoding, uint64_t *ret_n_bytes)
+static struct sea_message *ours_build(struct table_keys *keys, struct sea_heap *heap, enum sea_table_encoding encoding,
+                                      uint64_t *ret_n_bytes)
 {
-	struct sea_table_column columns[TABLE_N_COLUMNS];
 	const struct sea_table_group group = { keys->columns };
 	const struct sea_table_rows rows = { .times_ms = keys->times_ms, .n_rows = keys->n_rows };
 	const struct sea_table_plan plan = {
-		.columns = columns,
+		.columns = keys->named,
 		.n_columns = TABLE_N_COLUMNS,
 		.groups = &group,
 		.n_groups = 1,
@@ -138,27 +138,32 @@ static struct sea_message *ours_build(const struct table_keys *keys, struct sea_
 		.n_objects = TABLE_N_OBJECTS,
 		.encoding = encoding,
 	};
-	struct sea_table_writer *writer;
+	struct sea_table_writer *writer = keys->writer;
 	struct sea_error error = { 0 };
 	struct sea_frame *frame;
 
 	for (size_t i = 0; i < TABLE_N_COLUMNS; i++)
-		columns[i] = (struct sea_table_column){ keys->names[i * TABLE_N_VERSIONS], "Detector/Calib/Object" };
-	table_check(sea_table_writer_new(&writer, &plan, &error), "sea_table_writer_new", &error);
+		keys->named[i] = (struct sea_table_column){ keys->names[i * TABLE_N_VERSIONS],
+			                                    "Detector/Calib/Object" };
+	if (writer == NULL) {
+		table_check(sea_table_writer_new(&writer, &plan, &error), "sea_table_writer_new", &error);
+		keys->writer = writer;
+	} else {
+		table_check(sea_table_writer_set_plan(writer, &plan, &error), "sea_table_writer_set_plan", &error);
+	}
 	*ret_n_bytes = sea_table_writer_index_n_bytes(writer);
 	frame = frame_new(heap, sea_table_writer_n_bytes(writer));
 	table_check(sea_table_writer_add_to(writer, frame, 0, &error), "sea_table_writer_add_to", &error);
-	sea_table_writer_free(writer);
 	frame_add_objects(frame, keys);
 	return frame_end(frame);
 }
 
-static struct sea_message *dictionary_build(const struct table_keys *keys, struct sea_heap *heap, uint64_t *ret_n_bytes)
+static struct sea_message *dictionary_build(struct table_keys *keys, struct sea_heap *heap, uint64_t *ret_n_bytes)
 {
 	return ours_build(keys, heap, SEA_TABLE_DICTIONARY, ret_n_bytes);
 }
 
-static struct sea_message *ends_build(const struct table_keys *keys, struct sea_heap *heap, uint64_t *ret_n_bytes)
+static struct sea_message *ends_build(struct table_keys *keys, struct sea_heap *heap, uint64_t *ret_n_bytes)
 {
 	return ours_build(keys, heap, SEA_TABLE_RUN_ENDS, ret_n_bytes);
 }
@@ -280,7 +285,7 @@ static void column_write_bytes(const struct table_keys *keys, size_t column, str
 	}
 }
 
-static struct sea_message *today_build(const struct table_keys *keys, struct sea_heap *heap, bool has_bytes,
+static struct sea_message *today_build(struct table_keys *keys, struct sea_heap *heap, bool has_bytes,
                                        uint64_t *ret_n_bytes)
 {
 	struct sea_arrow_writer *writer = today_writer(has_bytes ? "z" : "w:24");
@@ -317,12 +322,12 @@ static struct sea_message *today_build(const struct table_keys *keys, struct sea
 	return frame_end(frame);
 }
 
-static struct sea_message *metas_build(const struct table_keys *keys, struct sea_heap *heap, uint64_t *ret_n_bytes)
+static struct sea_message *metas_build(struct table_keys *keys, struct sea_heap *heap, uint64_t *ret_n_bytes)
 {
 	return today_build(keys, heap, false, ret_n_bytes);
 }
 
-static struct sea_message *bytes_build(const struct table_keys *keys, struct sea_heap *heap, uint64_t *ret_n_bytes)
+static struct sea_message *bytes_build(struct table_keys *keys, struct sea_heap *heap, uint64_t *ret_n_bytes)
 {
 	return today_build(keys, heap, true, ret_n_bytes);
 }

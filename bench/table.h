@@ -26,7 +26,10 @@ struct table_keys {
 	struct sea_table_object objects[TABLE_N_OBJECTS];
 	char names[TABLE_N_OBJECTS][48];
 	struct sea_message *contents; /* the objects, of the process that builds */
-	uint64_t sum;                 /* of the objects' numbers over all cells */
+	/* Of that process too: one table after the other. */
+	struct sea_table_writer *writer;
+	struct sea_table_column named[TABLE_N_COLUMNS];
+	uint64_t sum; /* of the objects' numbers over all cells */
 };
 
 void table_keys_init(struct table_keys *keys, int64_t n_rows, bool is_sorted);
@@ -36,7 +39,7 @@ void table_keys_fini(struct table_keys *keys);
 
 /* A way: builds a message, looks at each cell of it and gives the sum of the objects' numbers. */
 struct table_way {
-	struct sea_message *(*build)(const struct table_keys *keys, struct sea_heap *heap, uint64_t *ret_n_bytes);
+	struct sea_message *(*build)(struct table_keys *keys, struct sea_heap *heap, uint64_t *ret_n_bytes);
 	/* Opens the message and looks at the first row. */
 	void *(*open)(const struct table_keys *keys, struct sea_message *message);
 	uint64_t (*look)(const struct table_keys *keys, void *table);

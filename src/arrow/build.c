@@ -58,7 +58,7 @@ size_t seai_build_root(struct seai_build *build)
 	return build_add(build, 4);
 }
 
-void seai_build_table(struct seai_build *build, size_t link, struct seai_build_field *fields, size_t n_fields)
+size_t seai_build_table(struct seai_build *build, size_t link, struct seai_build_field *fields, size_t n_fields)
 {
 	static const unsigned widths[] = { 8, 4, 2, 1 };
 	size_t n_slots = 0, n_vtable, vtable, table;
@@ -85,6 +85,7 @@ void seai_build_table(struct seai_build *build, size_t link, struct seai_build_f
 	seai_build_set(build, vtable + 2, build->n_bytes - table, 2);
 	seai_build_set(build, table, table - vtable, 4);
 	build_link(build, link, table);
+	return vtable + 4;
 }
 
 void seai_build_string(struct seai_build *build, size_t link, const void *bytes, size_t n_bytes)
@@ -111,6 +112,12 @@ size_t seai_build_vector(struct seai_build *build, size_t link, size_t n_items, 
 	seai_build_set(build, at, n_items, 4);
 	build_link(build, link, at);
 	return at + 4;
+}
+
+void seai_build_cut(struct seai_build *build, size_t n_bytes)
+{
+	build->n_bytes = n_bytes;
+	build->failed = false;
 }
 
 int seai_build_end(struct seai_build *build, size_t n_before, size_t alignment)

@@ -32,8 +32,8 @@ void seai_build_fini(struct seai_build *build);
 /* Room for the offset of the root. @return where that stands */
 size_t seai_build_root(struct seai_build *build);
 
-/* A table, which the offset at `link` leads to. */
-void seai_build_table(struct seai_build *build, size_t link, struct seai_build_field *fields, size_t n_fields);
+/* A table, which the offset at `link` leads to. @return where its vtable has the place of field 0, and 2 bytes on that of the next */
+size_t seai_build_table(struct seai_build *build, size_t link, struct seai_build_field *fields, size_t n_fields);
 
 /* A string or vector of bytes. */
 void seai_build_string(struct seai_build *build, size_t link, const void *bytes, size_t n_bytes);
@@ -43,6 +43,9 @@ size_t seai_build_vector(struct seai_build *build, size_t link, size_t n_items, 
 
 /* Overwrites a number. */
 void seai_build_set(struct seai_build *build, size_t at, uint64_t value, size_t n_bytes);
+
+/* Takes back all behind the first n_bytes, and that there was no memory for it. */
+void seai_build_cut(struct seai_build *build, size_t n_bytes);
 
 /* Pads with zeros until n_bytes + n_before is a multiple of alignment. @return 0; -ENOMEM anything failed so far */
 int seai_build_end(struct seai_build *build, size_t n_before, size_t alignment);

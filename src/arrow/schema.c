@@ -283,8 +283,8 @@ static int text_copy(struct seai_arrow_arena *arena, const char *text, const cha
 	return seai_arrow_arena_copy(arena, text ? text : "", text ? strlen(text) : 0, ret_copy);
 }
 
-static int pairs_copy(struct seai_arrow_arena *arena, const struct sea_arrow_pair *pairs, size_t n_pairs,
-                      const struct sea_arrow_pair **ret_copy)
+int seai_pairs_copy(struct seai_arrow_arena *arena, const struct sea_arrow_pair *pairs, size_t n_pairs,
+                    const struct sea_arrow_pair **ret_copy)
 {
 	struct sea_arrow_pair *copy;
 	void *memory = NULL;
@@ -301,8 +301,8 @@ static int pairs_copy(struct seai_arrow_arena *arena, const struct sea_arrow_pai
 	return r;
 }
 
-static int fields_copy(struct seai_arrow_arena *arena, const struct sea_arrow_field *fields, size_t n_fields,
-                       const struct sea_arrow_field **ret_copy)
+int seai_fields_copy(struct seai_arrow_arena *arena, const struct sea_arrow_field *fields, size_t n_fields,
+                     const struct sea_arrow_field **ret_copy)
 {
 	struct sea_arrow_field *copy;
 	void *memory = NULL, *type_ids;
@@ -324,20 +324,10 @@ static int fields_copy(struct seai_arrow_arena *arena, const struct sea_arrow_fi
 			copy[i].type.n_type_ids = n;
 		}
 		if (r == 0)
-			r = pairs_copy(arena, fields[i].metadata, fields[i].n_metadata, &copy[i].metadata);
+			r = seai_pairs_copy(arena, fields[i].metadata, fields[i].n_metadata, &copy[i].metadata);
 		if (r == 0)
-			r = fields_copy(arena, fields[i].children, fields[i].n_children, &copy[i].children);
+			r = seai_fields_copy(arena, fields[i].children, fields[i].n_children, &copy[i].children);
 	}
 	*ret_copy = copy;
 	return r;
-}
-
-int seai_schema_copy(struct seai_arrow_arena *arena, const struct sea_arrow_schema *schema,
-                     struct sea_arrow_schema *ret_copy)
-{
-	int r;
-
-	*ret_copy = *schema;
-	r = pairs_copy(arena, schema->metadata, schema->n_metadata, &ret_copy->metadata);
-	return r < 0 ? r : fields_copy(arena, schema->fields, schema->n_fields, &ret_copy->fields);
 }

@@ -10,7 +10,6 @@
 #include <sealane/arrow/writer.h>
 
 #include "arrow/batch.h"
-#include "arrow/build.h"
 
 /* No type has more fields. */
 #define N_TYPE_FIELDS_MAX 3
@@ -95,7 +94,8 @@ static void pairs_build(struct seai_build *build, size_t link, const struct sea_
 
 		seai_build_table(build, at + 4 * i, fields, 2);
 		seai_build_string(build, fields[0].at, pairs[i].key, strlen(pairs[i].key));
-		seai_build_string(build, fields[1].at, pairs[i].value, pairs[i].n_value);
+		seai_build_string(build, fields[1].at, pairs[i].value,
+		                  pairs[i].n_value ? pairs[i].n_value : strlen(pairs[i].value));
 	}
 }
 
@@ -161,23 +161,33 @@ static size_t message_build(struct seai_build *build, unsigned header_type, size
 	return fields[2].at;
 }
 
-/* The prefix, and the whole as a template. */
-static int template_end(struct seai_template *template, struct seai_build *build)
+static int message_end(struct seai_build *build)
 {
-	uint32_t prefix[2] = { UINT32_MAX };
 	int r = seai_build_end(build, SEAI_PREFIX_N_BYTES, SEA_ARROW_ALIGNMENT);
 
-	if (r == 0 && build->n_bytes > SEA_ARROW_METADATA_MAX)
-		r = -E2BIG;
+	return r == 0 && build->n_bytes > SEA_ARROW_METADATA_MAX ? -E2BIG : r;
+}
+
+/* The prefix, and what was built. */
+static void message_write(const struct seai_build *build, uint8_t *to)
+{
+	const uint32_t prefix[2] = { UINT32_MAX, (uint32_t)build->n_bytes };
+
+	memcpy(to, prefix, sizeof(prefix));
+	memcpy(to + SEAI_PREFIX_N_BYTES, build->bytes, build->n_bytes);
+}
+
+/* The whole as a template. */
+static int template_end(struct seai_template *template, struct seai_build *build)
+{
+	int r = message_end(build);
+
 	template->n_bytes = build->n_bytes + SEAI_PREFIX_N_BYTES;
 	template->bytes = r == 0 ? malloc(template->n_bytes) : NULL;
-	if (template->bytes) {
-		prefix[1] = (uint32_t)build->n_bytes;
-		memcpy(template->bytes, prefix, sizeof(prefix));
-		memcpy(template->bytes + SEAI_PREFIX_N_BYTES, build->bytes, build->n_bytes);
-	} else if (r == 0) {
+	if (template->bytes)
+		message_write(build, template->bytes);
+	else if (r == 0)
 		r = -ENOMEM;
-	}
 	seai_build_fini(build);
 	template->body_at += SEAI_PREFIX_N_BYTES;
 	template->length_at += SEAI_PREFIX_N_BYTES;
@@ -187,22 +197,51 @@ static int template_end(struct seai_template *template, struct seai_build *build
 	return r;
 }
 
-int seai_template_schema(struct seai_template *ret_template, const struct sea_arrow_schema *schema)
+int seai_schema_message_init(struct seai_schema_message *message, const struct sea_arrow_field *fields, size_t n_fields)
 {
-	struct seai_template template = { 0 };
-	struct seai_build build = { 0 };
-	struct seai_build_field fields[3] = { { .id = 0, .n_bytes = 2 }, { .id = 1 }, { .id = 2 } };
-	size_t header = message_build(&build, HEADER_SCHEMA, &template.body_at);
-	int r;
+	struct seai_build_field table[3] = { { .id = 0, .n_bytes = 2 }, { .id = 1 }, { .id = 2 } };
+	size_t header, vtable, body_at;
 
-	seai_build_table(&build, header, fields, schema->n_metadata ? 3 : 2);
-	fields_build(&build, fields[1].at, schema->fields, schema->n_fields);
-	if (schema->n_metadata)
-		pairs_build(&build, fields[2].at, schema->metadata, schema->n_metadata);
-	r = template_end(&template, &build);
-	if (r == 0)
-		*ret_template = template;
-	return r;
+	*message = (struct seai_schema_message){ 0 };
+	header = message_build(&message->build, HEADER_SCHEMA, &body_at);
+	vtable = seai_build_table(&message->build, header, table, 3);
+	fields_build(&message->build, table[1].at, fields, n_fields);
+	if (message->build.failed)
+		return -ENOMEM;
+	message->n_bytes_fields = message->build.n_bytes;
+	message->metadata_at = table[2].at;
+	message->vtable_at = vtable + 2 * sizeof(uint16_t);
+	memcpy(&message->vtable_value, message->build.bytes + message->vtable_at, sizeof(uint16_t));
+	return seai_schema_message_set_metadata(message, NULL, 0);
+}
+
+void seai_schema_message_fini(struct seai_schema_message *message)
+{
+	seai_build_fini(&message->build);
+}
+
+int seai_schema_message_set_metadata(struct seai_schema_message *message, const struct sea_arrow_pair *metadata,
+                                     size_t n_metadata)
+{
+	struct seai_build *build = &message->build;
+
+	seai_build_cut(build, message->n_bytes_fields);
+	/* Where the vtable has no place for a field, there is none; its offset stays behind unused. */
+	seai_build_set(build, message->vtable_at, n_metadata ? message->vtable_value : 0, sizeof(uint16_t));
+	seai_build_set(build, message->metadata_at, 0, 4);
+	if (n_metadata)
+		pairs_build(build, message->metadata_at, metadata, n_metadata);
+	return message_end(build);
+}
+
+size_t seai_schema_message_size(const struct seai_schema_message *message)
+{
+	return message->build.n_bytes + SEAI_PREFIX_N_BYTES;
+}
+
+void seai_schema_message_write(const struct seai_schema_message *message, uint8_t *to)
+{
+	message_write(&message->build, to);
 }
 
 static void record_batch_build(struct seai_build *build, size_t link, const struct seai_tree *tree,

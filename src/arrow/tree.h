@@ -66,9 +66,11 @@ char *seai_tree_path(const struct seai_tree *tree, size_t node, char *path, size
 /* Whether fields are of one type, their children's too; names and metadata do not count. @param as_values takes a for its dictionary's values, b too */
 bool seai_field_is_like(const struct sea_arrow_field *a, const struct sea_arrow_field *b, bool as_values);
 
-/* Copies a checked schema. @return 0; -E2BIG; -ENOMEM */
-int seai_schema_copy(struct seai_arrow_arena *arena, const struct sea_arrow_schema *schema,
-                     struct sea_arrow_schema *ret_copy);
+/* Copies checked fields, or pairs. @return 0; -E2BIG; -ENOMEM */
+int seai_fields_copy(struct seai_arrow_arena *arena, const struct sea_arrow_field *fields, size_t n_fields,
+                     const struct sea_arrow_field **ret_copy);
+int seai_pairs_copy(struct seai_arrow_arena *arena, const struct sea_arrow_pair *pairs, size_t n_pairs,
+                    const struct sea_arrow_pair **ret_copy);
 
 /*
  * All dictionary-encoded fields of a schema, by the ids of their dictionaries; several may share one. @param ret_fields to be freed; NULL where there are

@@ -39,11 +39,12 @@ struct sea_arrow_writer *sea_arrow_writer_free(struct sea_arrow_writer *writer)
 	free(writer->values);
 	free(writer->written);
 	free(writer->batch.template.bytes);
-	free(writer->schema_template.bytes);
+	seai_schema_message_fini(&writer->schema_message);
 	free(writer->spans);
 	free(writer->now);
 	seai_dictionaries_fini(&writer->dictionaries);
 	seai_tree_fini(&writer->tree);
+	seai_arrow_arena_fini(&writer->metadata_arena);
 	seai_arrow_arena_fini(&writer->arena);
 	free(writer);
 	return NULL;
@@ -54,7 +55,7 @@ static void writer_cleanup(struct sea_arrow_writer **writer)
 	sea_arrow_writer_free(*writer);
 }
 
-/* All that follows from the schema. @return 0; -E2BIG; -ENOMEM */
+/* All that follows from the fields. @return 0; -E2BIG; -ENOMEM */
 static int writer_prepare(struct sea_arrow_writer *writer)
 {
 	size_t n_buffers, n_dictionaries;
@@ -63,7 +64,7 @@ static int writer_prepare(struct sea_arrow_writer *writer)
 	if (r == 0)
 		r = seai_dictionaries_init(&writer->dictionaries, &writer->schema, &writer->tree);
 	if (r == 0)
-		r = seai_template_schema(&writer->schema_template, &writer->schema);
+		r = seai_schema_message_init(&writer->schema_message, writer->schema.fields, writer->schema.n_fields);
 	if (r == 0)
 		r = seai_template_batch(&writer->batch.template, &writer->tree);
 	if (r < 0)
@@ -105,18 +106,75 @@ int sea_arrow_writer_new(struct sea_arrow_writer **ret_writer, const struct sea_
 	if (!writer)
 		return SEAI_FAIL(error, -ENOMEM, "", "no memory");
 	seai_arrow_arena_init(&writer->arena, SEAI_SCHEMA_N_BYTES_MAX);
-	r = seai_schema_copy(&writer->arena, schema, &writer->schema);
+	writer->schema = *schema;
+	writer->schema.metadata = NULL;
+	writer->schema.n_metadata = 0;
+	r = seai_fields_copy(&writer->arena, schema->fields, schema->n_fields, &writer->schema.fields);
 	if (r == 0)
 		r = writer_prepare(writer);
 	if (r < 0)
 		return SEAI_FAIL(error, r, "", r == -E2BIG ? "the schema is too large" : "no memory");
+	r = sea_arrow_writer_set_metadata(writer, schema->metadata, schema->n_metadata, error);
+	if (r < 0)
+		return r;
 	*ret_writer = SEAI_TAKE(writer);
 	return 0;
 }
 
+/* Whether a schema says these pairs of the whole already. */
+static bool metadata_is(const struct sea_arrow_schema *schema, const struct sea_arrow_pair *metadata, size_t n_metadata)
+{
+	if (schema->n_metadata != n_metadata)
+		return false;
+	for (size_t i = 0; i < n_metadata; i++) {
+		const struct sea_arrow_pair *said = &schema->metadata[i], *pair = &metadata[i];
+		size_t n_value = pair->n_value ? pair->n_value : strlen(pair->value);
+
+		if (strcmp(said->key, pair->key) != 0 || said->n_value != n_value ||
+		    memcmp(said->value, pair->value, n_value) != 0)
+			return false;
+	}
+	return true;
+}
+
+int sea_arrow_writer_set_metadata(struct sea_arrow_writer *writer, const struct sea_arrow_pair *metadata,
+                                  size_t n_metadata, struct sea_error *error)
+{
+	struct seai_arrow_arena arena;
+	const struct sea_arrow_pair *copy = NULL;
+	int r;
+
+	for (size_t i = 0; i < n_metadata; i++)
+		if (!metadata[i].key || !metadata[i].value)
+			return SEAI_FAIL(error, -EINVAL, "", "a key or value of its metadata is missing");
+	if (metadata_is(&writer->schema, metadata, n_metadata))
+		return 0;
+	/* What is given may be what it says now. */
+	seai_arrow_arena_init(&arena, SEAI_SCHEMA_N_BYTES_MAX);
+	r = seai_pairs_copy(&arena, metadata, n_metadata, &copy);
+	if (r == 0)
+		r = seai_schema_message_set_metadata(&writer->schema_message, copy, n_metadata);
+	if (r < 0) {
+		seai_arrow_arena_fini(&arena);
+		(void)seai_schema_message_set_metadata(&writer->schema_message, writer->schema.metadata,
+		                                       writer->schema.n_metadata);
+		return SEAI_FAIL(error, r, "", r == -E2BIG ? "the schema's metadata is too large" : "no memory");
+	}
+	seai_arrow_arena_fini(&writer->metadata_arena);
+	writer->metadata_arena = arena;
+	writer->schema.metadata = copy;
+	writer->schema.n_metadata = n_metadata;
+	return 0;
+}
+
+const struct sea_arrow_schema *sea_arrow_writer_schema(const struct sea_arrow_writer *writer)
+{
+	return &writer->schema;
+}
+
 uint64_t sea_arrow_writer_schema_size(const struct sea_arrow_writer *writer)
 {
-	return writer->schema_template.n_bytes;
+	return seai_schema_message_size(&writer->schema_message);
 }
 
 size_t sea_arrow_writer_n_slots(const struct sea_arrow_writer *writer)
@@ -234,7 +292,7 @@ static int writer_expect(const struct sea_arrow_writer *writer, enum seai_writer
 
 int sea_arrow_writer_begin(struct sea_arrow_writer *writer, struct sea_error *error)
 {
-	uint64_t n_bytes = writer->schema_template.n_bytes;
+	uint64_t n_bytes = seai_schema_message_size(&writer->schema_message);
 	uint8_t *place = NULL;
 	int r = writer_expect(writer, SEAI_WRITER_SET, error);
 
@@ -242,7 +300,7 @@ int sea_arrow_writer_begin(struct sea_arrow_writer *writer, struct sea_error *er
 		r = place_claim(writer, n_bytes, &place, error);
 	if (r != 0)
 		return r;
-	memcpy(place, writer->schema_template.bytes, n_bytes);
+	seai_schema_message_write(&writer->schema_message, place);
 	r = place_commit(writer, place, n_bytes, error);
 	if (r == 0)
 		writer->state = SEAI_WRITER_OPEN;

@@ -39,11 +39,12 @@ enum seai_writer_state {
 };
 
 struct sea_arrow_writer {
-	struct seai_arrow_arena arena; /* of the schema */
+	struct seai_arrow_arena arena;          /* of the schema's fields */
+	struct seai_arrow_arena metadata_arena; /* of what it says of the whole */
 	struct sea_arrow_schema schema;
 	struct seai_tree tree;
 	struct seai_dictionaries dictionaries;
-	struct seai_template schema_template;
+	struct seai_schema_message schema_message;
 	struct seai_shape batch;
 	struct seai_shape *values; /* as dictionaries.items */
 	struct seai_written *written;

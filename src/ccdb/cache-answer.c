@@ -44,14 +44,15 @@ static int answer_part(struct seai_answer *answer, struct seai_version *version)
 {
 	int r;
 
-	for (size_t i = answer->n_parts; i-- > 0;)
-		if (answer->parts[i] == version)
-			return SEA_TABLE_PART_FIRST_OBJECT + (int)i;
+	if (version->part_answer == answer->cache->n_answers)
+		return version->part;
 	r = answer_grow(&answer->parts, answer->n_parts, &answer->n_parts_max, sizeof(struct seai_version *));
 	if (r < 0)
 		return r;
+	version->part_answer = answer->cache->n_answers;
+	version->part = SEA_TABLE_PART_FIRST_OBJECT + (int)answer->n_parts;
 	answer->parts[answer->n_parts++] = version;
-	return SEA_TABLE_PART_FIRST_OBJECT + (int)answer->n_parts - 1;
+	return version->part;
 }
 
 /* The row of the object table that says a version of a column. */
@@ -252,7 +253,6 @@ static int answer_write(struct sea_ccdb_cache *cache, struct seai_table_request 
 {
 	struct seai_answer answer = { .cache = cache, .request = request };
 	const struct sea_arrow_schema *keys = sea_arrow_reader_schema(request->reader);
-	struct sea_table_writer *writer = NULL;
 	int r;
 
 	/* Each attempt has a number of its own: rows of one that found no room are not those of the next. */
@@ -273,15 +273,16 @@ static int answer_write(struct sea_ccdb_cache *cache, struct seai_table_request 
 			.encoding = cache->options.encoding,
 		};
 
-		r = sea_table_writer_new(&writer, &plan, error);
+		/* One for all answers: their columns are the same. */
+		r = cache->writer ? sea_table_writer_set_plan(cache->writer, &plan, error)
+		                  : sea_table_writer_new(&cache->writer, &plan, error);
 	}
 	if (r == 0)
-		r = answer_make(&answer, writer, ret_tables, error);
+		r = answer_make(&answer, cache->writer, ret_tables, error);
 	if (r == 0) {
 		request->n_bytes_named = answer_named_bytes(&answer);
 		cache->n_last_versions = answer.n_parts;
 	}
-	sea_table_writer_free(writer);
 	answer_fini(&answer);
 	return r;
 }

@@ -72,12 +72,11 @@ static bool bundle_fits(const struct sea_ccdb_cache *cache, const struct seai_ta
 	for (size_t b = 0; b < bundle->n_batches; b++)
 		if (bundle->n_rows[b] != request->batches[b].n_rows)
 			return false;
-	for (size_t c = 0; c < cache->n_columns; c++)
-		if (bundle_version(cache, request, c) != bundle->versions[c])
-			return false;
 	metadata = bundle_metadata(sea_arrow_reader_schema(request->reader), &n_metadata);
 	is_same = metadata && n_metadata == bundle->n_metadata && memcmp(metadata, bundle->metadata, n_metadata) == 0;
 	free(metadata);
+	for (size_t c = 0; c < cache->n_columns && is_same; c++)
+		is_same = bundle_version(cache, request, c) == bundle->versions[c];
 	return is_same;
 }
 

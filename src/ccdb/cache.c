@@ -120,6 +120,7 @@ struct sea_ccdb_cache *sea_ccdb_cache_free(struct sea_ccdb_cache *cache)
 		seai_table_request_free(request);
 	}
 	seai_bundle_forget(cache);
+	sea_table_writer_free(cache->writer);
 	seai_cache_free_paths(cache);
 	sea_ccdb_client_free(cache->client);
 	if (cache->epoll_fd >= 0)

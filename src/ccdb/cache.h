@@ -37,9 +37,10 @@ struct seai_version {
 	uint64_t n_facts;             /* facts that name it */
 	uint64_t n_expected;          /* queries on their way that it is the likely answer of */
 	uint64_t mark;                /* the last sweep for which the first request needs it */
-	/* While an answer is made: its row of the object table, and for which column of which attempt that is said. */
+	/* While an answer is made: its row of the object table, its part, and for which column of which attempt that is said. */
 	uint32_t row, row_column;
-	uint64_t row_answer;
+	int32_t part;
+	uint64_t row_answer, part_answer;
 };
 
 struct seai_path {
@@ -160,6 +161,7 @@ struct sea_ccdb_cache {
 	int64_t memo_run;
 	bool has_memo;
 	struct seai_bundle bundle;
+	struct sea_table_writer *writer; /* of all answers; NULL: there was none yet */
 	struct sea_ccdb_cache_stats stats;
 };
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,6 @@ struct index_schema {
 	struct sea_arrow_field *fields;
 	struct sea_arrow_field *children; /* two per column that has run ends */
 	struct sea_arrow_pair *paths;     /* one per column */
-	struct sea_arrow_pair *metadata;  /* ours, and the key table's */
 };
 
 static void index_schema_fini(struct index_schema *schema)
@@ -29,7 +29,6 @@ static void index_schema_fini(struct index_schema *schema)
 	free(schema->fields);
 	free(schema->children);
 	free(schema->paths);
-	free(schema->metadata);
 }
 
 static const char *index_format(unsigned bits)
@@ -74,24 +73,70 @@ static int index_writer_new(struct sea_table_writer *writer, struct sea_error *e
 		.fields = calloc(plan->n_columns + 1, sizeof(struct sea_arrow_field)),
 		.children = calloc(2 * plan->n_columns + 1, sizeof(struct sea_arrow_field)),
 		.paths = calloc(plan->n_columns + 1, sizeof(struct sea_arrow_pair)),
-		.metadata = calloc(plan->n_metadata + 1, sizeof(struct sea_arrow_pair)),
 	};
-	struct sea_arrow_schema schema = { .n_fields = plan->n_columns };
+	const struct sea_arrow_schema schema = { .fields = room.fields, .n_fields = plan->n_columns };
 	int r = 0;
 
-	if (room.fields == NULL || room.children == NULL || room.paths == NULL || room.metadata == NULL)
+	if (room.fields == NULL || room.children == NULL || room.paths == NULL)
 		return -ENOMEM;
-	room.metadata[schema.n_metadata++] = (struct sea_arrow_pair){ .key = SEA_TABLE_KEY,
-		                                                      .value = SEA_TABLE_KIND_INDEX };
-	for (size_t i = 0; i < plan->n_metadata; i++) {
-		if (strcmp(plan->metadata[i].key, SEA_TABLE_KEY) != 0)
-			room.metadata[schema.n_metadata++] = plan->metadata[i];
-	}
 	for (size_t i = 0; r == 0 && i < plan->n_columns; i++)
 		r = index_field_init(writer, i, &room);
-	schema.fields = room.fields;
-	schema.metadata = room.metadata;
 	return r < 0 ? r : sea_arrow_writer_new(&writer->index, &schema, error);
+}
+
+/* Ours, and the key table's. */
+static int index_set_metadata(struct sea_table_writer *writer, struct sea_error *error)
+{
+	const struct sea_table_plan *plan = &writer->plan;
+	SEAI_AUTO_FREE struct sea_arrow_pair *metadata = calloc(plan->n_metadata + 1, sizeof(*metadata));
+	size_t n = 0;
+
+	if (metadata == NULL)
+		return -ENOMEM;
+	metadata[n++] = (struct sea_arrow_pair){ .key = SEA_TABLE_KEY, .value = SEA_TABLE_KIND_INDEX };
+	for (size_t i = 0; i < plan->n_metadata; i++) {
+		if (strcmp(plan->metadata[i].key, SEA_TABLE_KEY) != 0)
+			metadata[n++] = plan->metadata[i];
+	}
+	return sea_arrow_writer_set_metadata(writer->index, metadata, n, error);
+}
+
+/* Whether the last plan's arrow writer writes the columns of this one. */
+static bool index_writer_fits(const struct sea_table_writer *writer, unsigned index_bits)
+{
+	const struct sea_table_plan *plan = &writer->plan;
+	const struct sea_arrow_schema *schema;
+
+	if (writer->index == NULL || writer->index_bits != index_bits || writer->index_encoding != plan->encoding)
+		return false;
+	schema = sea_arrow_writer_schema(writer->index);
+	if (schema->n_fields != plan->n_columns)
+		return false;
+	for (size_t i = 0; i < plan->n_columns; i++) {
+		const struct sea_arrow_field *field = &schema->fields[i];
+		const struct sea_table_column *column = &plan->columns[i];
+
+		if (strcmp(field->name, column->name) != 0 || (field->n_metadata > 0) != (column->paths != NULL) ||
+		    (column->paths != NULL && strcmp(field->metadata[0].value, column->paths) != 0))
+			return false;
+	}
+	return true;
+}
+
+/* What depends on the columns alone. */
+static int index_prepare(struct sea_table_writer *writer, unsigned index_bits, struct sea_error *error)
+{
+	const struct sea_table_plan *plan = &writer->plan;
+
+	writer->index = sea_arrow_writer_free(writer->index);
+	free(writer->slots);
+	free(writer->sinks);
+	writer->index_bits = index_bits;
+	writer->index_encoding = plan->encoding;
+	writer->n_slots = plan->n_columns * (plan->encoding == SEA_TABLE_RUN_ENDS ? 3 : 1);
+	writer->slots = calloc(writer->n_slots + 1, sizeof(*writer->slots));
+	writer->sinks = calloc(plan->n_columns + 1, sizeof(*writer->sinks));
+	return writer->slots == NULL || writer->sinks == NULL ? -ENOMEM : index_writer_new(writer, error);
 }
 
 /* Its rows. ---------------------------------------------------------------------------------- */
@@ -115,15 +160,15 @@ static int group_write(struct sea_table_writer *writer, size_t batch, int64_t ro
 		const int64_t *times_ms = plan->batches[batch].times_ms + row;
 		size_t missing = 0;
 
-		seai_index_block_init(writer->block, times_ms, n);
+		seai_index_block_init(&writer->block, times_ms, n);
 		for (size_t column = 0; column < plan->n_columns; column++) {
-			int r = seai_index_block_resolve(writer->block, &group->columns[column], writer->result,
+			int r = seai_index_block_resolve(&writer->block, &group->columns[column], &writer->result,
 			                                 &missing);
 
 			if (r < 0)
 				return row_error(writer, column, batch, row + (int64_t)missing, times_ms[missing],
 				                 error);
-			r = seai_index_sink_take(&writer->sinks[column], writer->result, n);
+			r = seai_index_sink_take(&writer->sinks[column], &writer->result, n);
 			if (r < 0)
 				return sea_error_set(error, r, plan->columns[column].name,
 				                     "the times have changed since they were counted");
@@ -160,6 +205,7 @@ static int runs_count(struct sea_table_writer *writer, struct sea_error *error)
 	const struct sea_table_plan *plan = &writer->plan;
 	int r;
 
+	free(writer->n_runs);
 	writer->n_runs = calloc(plan->n_batches * plan->n_columns + 1, sizeof(*writer->n_runs));
 	if (writer->n_runs == NULL)
 		return -ENOMEM;
@@ -217,17 +263,11 @@ static int index_count(struct sea_table_writer *writer, struct sea_error *error)
 int seai_table_write_index_init(struct sea_table_writer *writer, struct sea_error *error)
 {
 	const struct sea_table_plan *plan = &writer->plan;
-	int r;
+	const unsigned index_bits = plan->n_objects <= INT8_MAX + 1 ? 8 : plan->n_objects <= INT16_MAX + 1 ? 16 : 32;
+	int r = index_writer_fits(writer, index_bits) ? 0 : index_prepare(writer, index_bits, error);
 
-	writer->index_bits = plan->n_objects <= INT8_MAX + 1 ? 8 : plan->n_objects <= INT16_MAX + 1 ? 16 : 32;
-	writer->n_slots = plan->n_columns * (plan->encoding == SEA_TABLE_RUN_ENDS ? 3 : 1);
-	writer->slots = calloc(writer->n_slots + 1, sizeof(*writer->slots));
-	writer->sinks = calloc(plan->n_columns + 1, sizeof(*writer->sinks));
-	writer->block = malloc(sizeof(*writer->block));
-	writer->result = malloc(sizeof(*writer->result));
-	if (writer->slots == NULL || writer->sinks == NULL || writer->block == NULL || writer->result == NULL)
-		return -ENOMEM;
-	r = index_writer_new(writer, error);
+	if (r == 0)
+		r = index_set_metadata(writer, error);
 	if (r == 0 && plan->encoding == SEA_TABLE_RUN_ENDS)
 		r = runs_count(writer, error);
 	return r < 0 ? r : index_count(writer, error);
@@ -299,6 +339,8 @@ int sea_table_writer_write_index(struct sea_table_writer *writer, void *memory, 
 	const struct sea_table_plan *plan = &writer->plan;
 	int r;
 
+	if (!writer->has_plan)
+		return sea_error_set(error, -EPROTO, "index", "the last plan was refused");
 	if (n_bytes < writer->index_n_bytes)
 		return sea_error_set(error, -ENOSPC, "index", "there is room for %llu of %llu bytes",
 		                     (unsigned long long)n_bytes, (unsigned long long)writer->index_n_bytes);

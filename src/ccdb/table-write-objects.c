@@ -37,28 +37,34 @@ static void slots_init(const struct sea_table_plan *plan, struct sea_arrow_slot 
 	}
 }
 
-int seai_table_write_objects_init(struct sea_table_writer *writer, struct sea_error *error)
+/* Its schema is the same for every plan. */
+static int objects_writer_new(struct sea_table_writer *writer, struct sea_error *error)
 {
 	static const struct sea_arrow_pair metadata = { .key = SEA_TABLE_KEY, .value = SEA_TABLE_KIND_OBJECTS };
 	struct sea_arrow_field fields[SEAI_OBJECT_N_FIELDS];
 	const struct sea_arrow_schema schema = {
 		.fields = fields, .n_fields = SEAI_OBJECT_N_FIELDS, .metadata = &metadata, .n_metadata = 1
 	};
-	struct sea_arrow_slot slots[SEAI_OBJECT_N_FIELDS];
-	uint64_t n_bytes;
-	int r;
 
 	for (size_t i = 0; i < SEAI_OBJECT_N_FIELDS; i++) {
-		r = sea_arrow_field_init(&fields[i], seai_object_fields[i].name, seai_object_fields[i].format);
+		const int r = sea_arrow_field_init(&fields[i], seai_object_fields[i].name,
+		                                   seai_object_fields[i].format);
 		if (r < 0)
 			return r;
 		fields[i].is_nullable = 0;
 	}
-	r = sea_arrow_writer_new(&writer->objects, &schema, error);
+	return sea_arrow_writer_new(&writer->objects, &schema, error);
+}
+
+int seai_table_write_objects_init(struct sea_table_writer *writer, struct sea_error *error)
+{
+	uint64_t n_bytes;
+	int r = writer->objects != NULL ? 0 : objects_writer_new(writer, error);
+
 	if (r < 0)
 		return r;
-	slots_init(&writer->plan, slots);
-	r = sea_arrow_writer_batch_size(writer->objects, slots, SEAI_OBJECT_N_FIELDS, &n_bytes, error);
+	slots_init(&writer->plan, writer->object_slots);
+	r = sea_arrow_writer_batch_size(writer->objects, writer->object_slots, SEAI_OBJECT_N_FIELDS, &n_bytes, error);
 	if (r < 0)
 		return r;
 	writer->objects_n_bytes = sea_arrow_writer_schema_size(writer->objects) + n_bytes + SEA_ARROW_END_N_BYTES;
@@ -119,10 +125,12 @@ int sea_table_writer_write_objects(struct sea_table_writer *writer, void *memory
 	struct sea_arrow_slot slots[SEAI_OBJECT_N_FIELDS];
 	int r;
 
+	memcpy(slots, writer->object_slots, sizeof(slots));
+	if (!writer->has_plan)
+		return sea_error_set(error, -EPROTO, "objects", "the last plan was refused");
 	if (n_bytes < writer->objects_n_bytes)
 		return sea_error_set(error, -ENOSPC, "objects", "there is room for %llu of %llu bytes",
 		                     (unsigned long long)n_bytes, (unsigned long long)writer->objects_n_bytes);
-	slots_init(plan, slots);
 	r = sea_arrow_writer_set_memory(writer->objects, memory, writer->objects_n_bytes);
 	if (r < 0)
 		return sea_error_set(error, r, "objects", "the memory is not aligned to 64 bytes");

@@ -8,10 +8,12 @@
 
 #include <sealane/arrow/writer.h>
 #include <sealane/ccdb/table-writer.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ccdb/index-fill.h"
+#include "ccdb/table-layout.h"
 
 /* All columns of an index table that have one share it. */
 #define SEAI_TABLE_DICTIONARY_ID 0
@@ -20,23 +22,26 @@ struct seai_index_sink;
 
 struct sea_table_writer {
 	struct sea_table_plan plan;
+	bool has_plan; /* and it was found to be right */
 	struct sea_arrow_writer *index;
 	struct sea_arrow_writer *objects;
+	struct sea_arrow_slot object_slots[SEAI_OBJECT_N_FIELDS]; /* their sizes */
 	uint64_t index_n_bytes;
 	uint64_t objects_n_bytes;
-	unsigned index_bits;            /* of an index: 8, 16 or 32 */
-	uint32_t *n_runs;               /* of SEA_TABLE_RUN_ENDS, by batch and column */
-	struct sea_arrow_slot *slots;   /* of a batch of the index table */
-	size_t n_slots;                 /* how many */
-	struct seai_index_sink *sinks;  /* one per column */
-	struct seai_index_block *block; /* scratch */
-	struct seai_index_result *result;
+	unsigned index_bits;                    /* of an index: 8, 16 or 32; as index was made */
+	enum sea_table_encoding index_encoding; /* the same */
+	uint32_t *n_runs;                       /* of SEA_TABLE_RUN_ENDS, by batch and column */
+	struct sea_arrow_slot *slots;           /* of a batch of the index table */
+	size_t n_slots;                         /* how many */
+	struct seai_index_sink *sinks;          /* one per column */
+	struct seai_index_block block;          /* scratch */
+	struct seai_index_result result;
 };
 
 /* The meta that a table names an object by. */
 void seai_table_meta_of(const struct sea_table_object *object, size_t row, struct sea_meta *ret_meta);
 
-/* Make the arrow writer, and know the size of the part. */
+/* Make the arrow writer, if there is none that fits, and know the size of the part. */
 int seai_table_write_index_init(struct sea_table_writer *writer, struct sea_error *error);
 int seai_table_write_objects_init(struct sea_table_writer *writer, struct sea_error *error);
 

@@ -195,8 +195,6 @@ struct sea_table_writer *sea_table_writer_free(struct sea_table_writer *writer)
 	free(writer->n_runs);
 	free(writer->slots);
 	free(writer->sinks);
-	free(writer->block);
-	free(writer->result);
 	free(writer);
 	return NULL;
 }
@@ -206,14 +204,15 @@ static void cleanup_writer(struct sea_table_writer **writer)
 	sea_table_writer_free(*writer);
 }
 
-int sea_table_writer_new(struct sea_table_writer **ret_writer, const struct sea_table_plan *plan,
-                         struct sea_error *error)
+int sea_table_writer_set_plan(struct sea_table_writer *writer, const struct sea_table_plan *plan,
+                              struct sea_error *error)
 {
-	SEAI_CLEANUP(cleanup_writer) struct sea_table_writer *writer = NULL;
 	SEAI_CLEANUP(seai_table_names_fini) struct seai_table_names names = { 0 };
 	static const uint64_t zeros[sizeof(plan->reserved) / sizeof(uint64_t)];
 	int r;
 
+	writer->has_plan = false;
+	writer->index_n_bytes = writer->objects_n_bytes = 0;
 	if (plan->encoding < SEA_TABLE_DICTIONARY || plan->encoding > SEA_TABLE_METAS || plan->flags != 0 ||
 	    memcmp(plan->reserved, zeros, sizeof(zeros)) != 0)
 		return sea_error_set(error, -EINVAL, "plan", "an encoding, flag or member that is not known");
@@ -224,13 +223,20 @@ int sea_table_writer_new(struct sea_table_writer **ret_writer, const struct sea_
 		r = plan_check(plan, &names, error);
 	if (r < 0)
 		return r;
-	writer = calloc(1, sizeof(*writer));
-	if (writer == NULL)
-		return -ENOMEM;
 	writer->plan = *plan;
 	r = seai_table_write_index_init(writer, error);
 	if (r == 0)
 		r = seai_table_write_objects_init(writer, error);
+	writer->has_plan = r == 0;
+	return r;
+}
+
+int sea_table_writer_new(struct sea_table_writer **ret_writer, const struct sea_table_plan *plan,
+                         struct sea_error *error)
+{
+	SEAI_CLEANUP(cleanup_writer) struct sea_table_writer *writer = calloc(1, sizeof(*writer));
+	const int r = writer == NULL ? -ENOMEM : sea_table_writer_set_plan(writer, plan, error);
+
 	if (r < 0)
 		return r;
 	*ret_writer = SEAI_TAKE(writer);

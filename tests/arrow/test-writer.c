@@ -60,6 +60,99 @@ TEST(schema_kept, "names, types, nullability and metadata of a schema come back 
 	free(memory);
 }
 
+/* A stream of a writer with a batch of one row of int32. @return its memory, to be freed */
+static void *one_row(struct sea_arrow_writer *writer, uint64_t *ret_n_bytes)
+{
+	struct sea_arrow_slot slot = { .n_rows = 1 };
+	uint64_t n_batch;
+	void *memory;
+
+	CHECK_OK(sea_arrow_writer_batch_size(writer, &slot, 1, &n_batch, NULL));
+	*ret_n_bytes = sea_arrow_writer_schema_size(writer) + n_batch + SEA_ARROW_END_N_BYTES;
+	memory = table_memory(*ret_n_bytes);
+	CHECK_OK(sea_arrow_writer_set_memory(writer, memory, *ret_n_bytes));
+	CHECK_OK(sea_arrow_writer_begin(writer, NULL));
+	CHECK_OK(sea_arrow_writer_reserve(writer, &slot, 1, NULL));
+	*(int32_t *)slot.data = 77;
+	CHECK_OK(sea_arrow_writer_commit(writer, NULL));
+	CHECK_OK(sea_arrow_writer_end(writer, NULL, NULL));
+	return memory;
+}
+
+TEST(metadata_changes, "what a schema says of the whole can change from stream to stream")
+{
+	char *long_value = calloc(1, 100001);
+	const struct sea_arrow_pair pairs[] = { { "timeframe", "4711", 0 },
+		                                { "long", long_value, 0 },
+		                                { "bytes", "a\0b", 3 } };
+	const struct sea_arrow_pair wrong = { "key", NULL, 0 };
+	static const size_t counts[] = { 0, 1, 3, 2, 0, 3 };
+	struct sea_arrow_field field;
+	struct sea_arrow_writer *writer = writer_of("i", &field);
+
+	CHECK(long_value);
+	memset(long_value, 'x', 100000);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		const struct sea_arrow_schema *schema;
+		struct sea_arrow_reader *reader;
+		struct sea_arrow_batch *batch;
+		uint64_t n_bytes;
+		void *memory;
+
+		CHECK_OK(sea_arrow_writer_set_metadata(writer, pairs, counts[i], NULL));
+		/* What is refused changes nothing. */
+		CHECK_ERR(sea_arrow_writer_set_metadata(writer, &wrong, 1, NULL), -EINVAL);
+		CHECK_EQ(sea_arrow_writer_schema(writer)->n_metadata, counts[i]);
+		memory = one_row(writer, &n_bytes);
+		CHECK_OK(sea_arrow_reader_new(&reader, memory, n_bytes, NULL));
+		schema = sea_arrow_reader_schema(reader);
+		CHECK_EQ(schema->n_metadata, counts[i]);
+		for (size_t k = 0; k < counts[i]; k++) {
+			const size_t n = pairs[k].n_value ? pairs[k].n_value : strlen(pairs[k].value);
+
+			CHECK_STR_EQ(schema->metadata[k].key, pairs[k].key);
+			CHECK_EQ(schema->metadata[k].n_value, n);
+			CHECK(memcmp(schema->metadata[k].value, pairs[k].value, n) == 0);
+		}
+		CHECK_OK(sea_arrow_batch_new(&batch, reader));
+		CHECK_EQ(sea_arrow_reader_next(reader, batch, NULL), 1);
+		CHECK_EQ(*(const int32_t *)batch->columns[0].data, 77);
+		sea_arrow_batch_free(batch);
+		sea_arrow_reader_free(reader);
+		free(memory);
+	}
+	/* Its own, of which a part is kept. */
+	CHECK_OK(sea_arrow_writer_set_metadata(writer, sea_arrow_writer_schema(writer)->metadata, 1, NULL));
+	CHECK_STR_EQ(sea_arrow_writer_schema(writer)->metadata[0].value, "4711");
+	sea_arrow_writer_free(writer);
+	free(long_value);
+}
+
+TEST(metadata_large, "metadata that no reader would take is refused, and the schema says what it said")
+{
+	const size_t n_large = SEA_ARROW_METADATA_MAX;
+	char *large = malloc(n_large + 1);
+	const struct sea_arrow_pair small = { "timeframe", "4711", 0 }, pair = { "large", large, n_large };
+	struct sea_arrow_field field;
+	struct sea_arrow_writer *writer = writer_of("i", &field);
+	uint64_t n_schema, n_bytes;
+	void *before, *after;
+
+	CHECK(large);
+	memset(large, 'x', n_large);
+	CHECK_OK(sea_arrow_writer_set_metadata(writer, &small, 1, NULL));
+	n_schema = sea_arrow_writer_schema_size(writer);
+	before = one_row(writer, &n_bytes);
+	CHECK_ERR(sea_arrow_writer_set_metadata(writer, &pair, 1, NULL), -E2BIG);
+	CHECK_EQ(sea_arrow_writer_schema_size(writer), n_schema);
+	after = one_row(writer, &n_bytes);
+	CHECK(memcmp(before, after, n_bytes) == 0);
+	sea_arrow_writer_free(writer);
+	free(before);
+	free(after);
+	free(large);
+}
+
 TEST(aligned, "every buffer lies at a multiple of 64 bytes, and padding is zero")
 {
 	struct sea_arrow_field field;

@@ -2,6 +2,7 @@
 /* Plans that contradict themselves, rows without an object, sizes. */
 #include "tables.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,4 +163,85 @@ TEST(writer_size, "a million rows of five columns take 5.1 MB as indices, and 10
 	sea_table_writer_free(writer);
 	free(times_ms);
 	tables_free(tables);
+}
+
+/* Both parts of a plan, written by a writer to the same memory. @return how many bytes there are */
+static uint64_t both_write(struct sea_table_writer *one, uint8_t *memory, uint64_t n_bytes)
+{
+	const uint64_t n_index = sea_table_writer_index_n_bytes(one), n_objects = sea_table_writer_objects_n_bytes(one);
+
+	CHECK_LE(sea_table_writer_n_bytes(one), n_bytes);
+	memset(memory, 0xa5, n_bytes);
+	CHECK_OK(sea_table_writer_write_index(one, memory, n_index, NULL));
+	memory += (n_index + 63) / 64 * 64;
+	CHECK_OK(sea_table_writer_write_objects(one, memory, n_objects, NULL));
+	return sea_table_writer_n_bytes(one);
+}
+
+TEST(writer_again, "a writer that is given one plan after the other writes each as a new one would")
+{
+	enum { ROUNDS = 60, ROOM = 1 << 20 };
+	struct sea_table_writer *again = NULL, *once;
+	uint8_t *expected = aligned_alloc(64, ROOM), *written = aligned_alloc(64, ROOM);
+
+	CHECK(expected && written);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		const struct tables_options options = {
+			.n_columns = 1 + (size_t)test_random() % 5,
+			.n_versions = round % 7 == 0 ? 100 : 3,
+			.n_groups = 1 + (size_t)test_random() % 2,
+			.n_batches = 1 + (size_t)test_random() % 3,
+			.n_rows = 100,
+			.range_ms = 1000,
+			.has_absent = test_random() % 2,
+			.encoding = (enum sea_table_encoding)(test_random() % 3),
+		};
+		struct tables *tables = tables_new(&options);
+		struct sea_arrow_pair metadata[2] = { { "timeframe", NULL, 0 }, { SEA_TABLE_KEY, "anything", 0 } };
+		char number[100] = "";
+
+		/* Four tables of the same columns: without metadata, with some, with more, with less again. */
+		for (unsigned i = 0; i < 4; i++) {
+			static const int widths[] = { 0, 1, 90, 7 };
+			uint64_t n_bytes;
+
+			snprintf(number, sizeof(number), "%0*u", widths[i], round);
+			metadata[0].value = number;
+			tables->plan.metadata = metadata;
+			tables->plan.n_metadata = i == 0 ? 0 : 1 + i % 2;
+			CHECK_OK(sea_table_writer_new(&once, &tables->plan, NULL));
+			CHECK_OK(again ? sea_table_writer_set_plan(again, &tables->plan, NULL)
+			               : sea_table_writer_new(&again, &tables->plan, NULL));
+			n_bytes = both_write(once, expected, ROOM);
+			CHECK_EQ(both_write(again, written, ROOM), n_bytes);
+			CHECK(memcmp(written, expected, n_bytes) == 0);
+			sea_table_writer_free(once);
+		}
+		tables_free(tables);
+	}
+	sea_table_writer_free(again);
+	free(expected);
+	free(written);
+}
+
+TEST(writer_refused, "a plan that is refused leaves a writer without one, and the next plan is written")
+{
+	struct small small = small_plan(), wrong;
+	uint8_t *memory = aligned_alloc(64, 8192);
+	uint64_t n_index;
+
+	CHECK(memory);
+	CHECK_OK(small_new(&small));
+	n_index = sea_table_writer_index_n_bytes(writer);
+	wrong = small;
+	wrong.plan.flags = 1;
+	CHECK_ERR(sea_table_writer_set_plan(writer, &wrong.plan, NULL), -EINVAL);
+	CHECK_EQ(sea_table_writer_n_bytes(writer), 0);
+	CHECK_ERR(sea_table_writer_write_index(writer, memory, 8192, &small.error), -EPROTO);
+	CHECK_ERR(sea_table_writer_write_objects(writer, memory, 8192, &small.error), -EPROTO);
+	CHECK_OK(sea_table_writer_set_plan(writer, &small.plan, NULL));
+	CHECK_EQ(sea_table_writer_index_n_bytes(writer), n_index);
+	CHECK_OK(sea_table_writer_write_index(writer, memory, 8192, &small.error));
+	sea_table_writer_free(writer);
+	free(memory);
 }

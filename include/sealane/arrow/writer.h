@@ -70,6 +70,19 @@ int sea_arrow_writer_new(struct sea_arrow_writer **ret_writer, const struct sea_
 /** Frees a writer. @param writer NULL is allowed. @return NULL. Since 0.4. */
 struct sea_arrow_writer *sea_arrow_writer_free(struct sea_arrow_writer *writer);
 
+/**
+ * Changes what the schema says of the whole, from the next sea_arrow_writer_begin() on. That costs far less than another writer: streams
+ * that differ in nothing but an identity, one after the other, need but one.
+ *
+ * @param metadata n_metadata pairs, copied
+ * @return 0; -EINVAL a key or value is missing; -E2BIG more than readers take; -ENOMEM. After an error it says what it said. Since 0.4.
+ */
+int sea_arrow_writer_set_metadata(struct sea_arrow_writer *writer, const struct sea_arrow_pair *metadata,
+                                  size_t n_metadata, struct sea_error *error);
+
+/** What is written: the writer's copy, valid until it is freed, its metadata until it is set again. Since 0.4. */
+const struct sea_arrow_schema *sea_arrow_writer_schema(const struct sea_arrow_writer *writer);
+
 /** Bytes that sea_arrow_writer_begin() writes. Since 0.4. */
 uint64_t sea_arrow_writer_schema_size(const struct sea_arrow_writer *writer);
 

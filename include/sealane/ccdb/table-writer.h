@@ -115,6 +115,16 @@ struct sea_table_plan {
 int sea_table_writer_new(struct sea_table_writer **ret_writer, const struct sea_table_plan *plan,
                          struct sea_error *error);
 
+/**
+ * Gives a writer another plan, as if it were new. Where the columns, the encoding and the width of an index are those of the last plan, that
+ * costs far less than a new writer: most of what there is to prepare are schemas.
+ *
+ * @param plan and all it names are read until the writer is given another or freed; those of the last one no more
+ * @return as sea_table_writer_new(); the writer has then no plan, and writing gives -EPROTO. Since 0.4.
+ */
+int sea_table_writer_set_plan(struct sea_table_writer *writer, const struct sea_table_plan *plan,
+                              struct sea_error *error);
+
 /** Frees a writer. @param writer NULL is allowed. @return NULL. Since 0.4. */
 struct sea_table_writer *sea_table_writer_free(struct sea_table_writer *writer);
 
@@ -129,7 +139,7 @@ uint64_t sea_table_writer_n_bytes(const struct sea_table_writer *writer);
  * Writes the index table.
  * @param memory aligned to 64 bytes, of sea_table_writer_index_n_bytes() or more; that many are written
  * @param n_bytes of memory
- * @return 0; -EINVAL not aligned; -ENOSPC too small; -ENOENT no interval of a column speaks of the time of a row: the error names both;
+ * @return 0; -EINVAL not aligned; -ENOSPC too small; -EPROTO the last plan was refused; -ENOENT no interval of a column speaks of the time of a row: the error names both;
  *         -ENOMEM. Since 0.4.
  */
 int sea_table_writer_write_index(struct sea_table_writer *writer, void *memory, uint64_t n_bytes,
