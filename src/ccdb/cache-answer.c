@@ -21,8 +21,9 @@ struct seai_answer {
 	struct sea_table_column *columns;
 	struct sea_table_group *groups;
 	struct sea_table_object *objects;
-	struct seai_version **parts; /* in the order of their part numbers */
-	size_t n_objects, n_objects_max, n_parts, n_parts_max;
+	struct seai_version **parts;          /* in the order of their part numbers */
+	struct sea_table_interval *intervals; /* of all columns and groups, one after the other */
+	size_t n_objects, n_objects_max, n_parts, n_parts_max, n_intervals, n_intervals_max;
 };
 
 static int answer_grow(void *array, size_t n, size_t *n_max, size_t size)
@@ -94,13 +95,11 @@ static int answer_row(struct seai_answer *answer, struct seai_version *version, 
 	return 0;
 }
 
-/* What holds when for a column in a group: what facts say of each of its times. */
-static int answer_intervals(struct seai_answer *answer, const struct seai_group *group, uint32_t column,
-                            struct sea_table_intervals *ret_intervals)
+/* What holds when for a column in a group: what facts say of each of its times. @param ret_n how many intervals that has added */
+static int answer_intervals(struct seai_answer *answer, const struct seai_group *group, uint32_t column, size_t *ret_n)
 {
 	const struct seai_lookup *lookup = &group->lookups[column];
-	struct sea_table_interval *intervals = NULL;
-	size_t n = 0, n_max = 0;
+	const size_t first = answer->n_intervals;
 	int64_t t;
 	int r = 0;
 
@@ -118,20 +117,27 @@ static int answer_intervals(struct seai_answer *answer, const struct seai_group 
 			break;
 		from = fact->until_ms;
 		/* No row has a time in between: it may be said to hold there as well. */
-		if (n && intervals[n - 1].object == row) {
-			intervals[n - 1].until_ms = fact->until_ms;
+		if (answer->n_intervals > first && answer->intervals[answer->n_intervals - 1].object == row) {
+			answer->intervals[answer->n_intervals - 1].until_ms = fact->until_ms;
 			continue;
 		}
-		r = answer_grow(&intervals, n, &n_max, sizeof(*intervals));
+		r = answer_grow(&answer->intervals, answer->n_intervals, &answer->n_intervals_max,
+		                sizeof(*answer->intervals));
 		if (r == 0)
-			intervals[n++] = (struct sea_table_interval){ fact->from_ms, fact->until_ms, row, 0 };
+			answer->intervals[answer->n_intervals++] =
+				(struct sea_table_interval){ fact->from_ms, fact->until_ms, row, 0 };
 	}
-	if (r == 0 && lookup->is_fixed && n == 1) {
-		intervals[0].from_ms = INT64_MIN;
-		intervals[0].until_ms = INT64_MAX;
+	*ret_n = answer->n_intervals - first;
+	if (r == 0 && lookup->is_fixed && *ret_n == 1) {
+		answer->intervals[first].from_ms = INT64_MIN;
+		answer->intervals[first].until_ms = INT64_MAX;
 	}
-	*ret_intervals = (struct sea_table_intervals){ intervals, n };
 	return r;
+}
+
+static struct sea_table_intervals *columns_of(const struct seai_answer *answer, size_t group)
+{
+	return (struct sea_table_intervals *)(uintptr_t)answer->groups[group].columns;
 }
 
 static int answer_collect(struct seai_answer *answer)
@@ -157,21 +163,27 @@ static int answer_collect(struct seai_answer *answer)
 	for (uint32_t c = 0; c < cache->n_columns; c++)
 		for (size_t g = 0; g < request->n_groups; g++) {
 			const int r = answer_intervals(answer, &request->groups[g], c,
-			                               (struct sea_table_intervals *)&answer->groups[g].columns[c]);
+			                               &columns_of(answer, g)[c].n_intervals);
 
 			if (r < 0)
 				return r;
+		}
+	/* Where they stand is known now. */
+	for (size_t c = 0, at = 0; c < cache->n_columns; c++)
+		for (size_t g = 0; g < request->n_groups; g++) {
+			struct sea_table_intervals *of = &columns_of(answer, g)[c];
+
+			of->intervals = of->n_intervals ? answer->intervals + at : NULL;
+			at += of->n_intervals;
 		}
 	return 0;
 }
 
 static void answer_fini(struct seai_answer *answer)
 {
-	for (size_t g = 0; answer->groups && g < answer->request->n_groups; g++) {
-		for (size_t c = 0; answer->groups[g].columns && c < answer->cache->n_columns; c++)
-			free((void *)(uintptr_t)answer->groups[g].columns[c].intervals);
-		free((void *)(uintptr_t)answer->groups[g].columns);
-	}
+	for (size_t g = 0; answer->groups && g < answer->request->n_groups; g++)
+		free(columns_of(answer, g));
+	free(answer->intervals);
 	free(answer->groups);
 	free(answer->columns);
 	free(answer->objects);

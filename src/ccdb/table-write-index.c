@@ -101,13 +101,17 @@ static int index_set_metadata(struct sea_table_writer *writer, struct sea_error 
 	return sea_arrow_writer_set_metadata(writer->index, metadata, n, error);
 }
 
-/* Whether the last plan's arrow writer writes the columns of this one. */
-static bool index_writer_fits(const struct sea_table_writer *writer, unsigned index_bits)
+static unsigned index_bits_of(const struct sea_table_plan *plan)
 {
-	const struct sea_table_plan *plan = &writer->plan;
+	return plan->n_objects <= INT8_MAX + 1 ? 8 : plan->n_objects <= INT16_MAX + 1 ? 16 : 32;
+}
+
+bool seai_table_write_index_fits(const struct sea_table_writer *writer, const struct sea_table_plan *plan)
+{
 	const struct sea_arrow_schema *schema;
 
-	if (writer->index == NULL || writer->index_bits != index_bits || writer->index_encoding != plan->encoding)
+	if (writer->index == NULL || writer->index_bits != index_bits_of(plan) ||
+	    writer->index_encoding != plan->encoding)
 		return false;
 	schema = sea_arrow_writer_schema(writer->index);
 	if (schema->n_fields != plan->n_columns)
@@ -116,7 +120,8 @@ static bool index_writer_fits(const struct sea_table_writer *writer, unsigned in
 		const struct sea_arrow_field *field = &schema->fields[i];
 		const struct sea_table_column *column = &plan->columns[i];
 
-		if (strcmp(field->name, column->name) != 0 || (field->n_metadata > 0) != (column->paths != NULL) ||
+		if (column->name == NULL || strcmp(field->name, column->name) != 0 ||
+		    (field->n_metadata > 0) != (column->paths != NULL) ||
 		    (column->paths != NULL && strcmp(field->metadata[0].value, column->paths) != 0))
 			return false;
 	}
@@ -124,19 +129,28 @@ static bool index_writer_fits(const struct sea_table_writer *writer, unsigned in
 }
 
 /* What depends on the columns alone. */
-static int index_prepare(struct sea_table_writer *writer, unsigned index_bits, struct sea_error *error)
+static int index_prepare(struct sea_table_writer *writer, struct sea_error *error)
 {
 	const struct sea_table_plan *plan = &writer->plan;
+	int r;
 
-	writer->index = sea_arrow_writer_free(writer->index);
 	free(writer->slots);
 	free(writer->sinks);
-	writer->index_bits = index_bits;
+	writer->index_bits = index_bits_of(plan);
 	writer->index_encoding = plan->encoding;
 	writer->n_slots = plan->n_columns * (plan->encoding == SEA_TABLE_RUN_ENDS ? 3 : 1);
 	writer->slots = calloc(writer->n_slots + 1, sizeof(*writer->slots));
 	writer->sinks = calloc(plan->n_columns + 1, sizeof(*writer->sinks));
-	return writer->slots == NULL || writer->sinks == NULL ? -ENOMEM : index_writer_new(writer, error);
+	r = writer->slots == NULL || writer->sinks == NULL ? -ENOMEM : index_writer_new(writer, error);
+	if (r < 0)
+		return r;
+	/* They are kept longer than the plan. */
+	for (size_t i = 0; i < plan->n_columns; i++) {
+		struct seai_table_name *name = &writer->names.names[i];
+
+		name->name = sea_arrow_writer_schema(writer->index)->fields[name->column].name;
+	}
+	return 0;
 }
 
 /* Its rows. ---------------------------------------------------------------------------------- */
@@ -263,8 +277,7 @@ static int index_count(struct sea_table_writer *writer, struct sea_error *error)
 int seai_table_write_index_init(struct sea_table_writer *writer, struct sea_error *error)
 {
 	const struct sea_table_plan *plan = &writer->plan;
-	const unsigned index_bits = plan->n_objects <= INT8_MAX + 1 ? 8 : plan->n_objects <= INT16_MAX + 1 ? 16 : 32;
-	int r = index_writer_fits(writer, index_bits) ? 0 : index_prepare(writer, index_bits, error);
+	int r = writer->index != NULL ? 0 : index_prepare(writer, error);
 
 	if (r == 0)
 		r = index_set_metadata(writer, error);

@@ -14,6 +14,7 @@
 
 #include "ccdb/index-fill.h"
 #include "ccdb/table-layout.h"
+#include "ccdb/table-names.h"
 
 /* All columns of an index table that have one share it. */
 #define SEAI_TABLE_DICTIONARY_ID 0
@@ -22,8 +23,9 @@ struct seai_index_sink;
 
 struct sea_table_writer {
 	struct sea_table_plan plan;
-	bool has_plan; /* and it was found to be right */
-	struct sea_arrow_writer *index;
+	bool has_plan;                  /* and it was found to be right */
+	struct seai_table_names names;  /* of the columns, those of index once that is made */
+	struct sea_arrow_writer *index; /* NULL: none of these columns was made yet */
 	struct sea_arrow_writer *objects;
 	struct sea_arrow_slot object_slots[SEAI_OBJECT_N_FIELDS]; /* their sizes */
 	uint64_t index_n_bytes;
@@ -40,6 +42,9 @@ struct sea_table_writer {
 
 /* The meta that a table names an object by. */
 void seai_table_meta_of(const struct sea_table_object *object, size_t row, struct sea_meta *ret_meta);
+
+/* Whether what is there for the last plan's index table does for this one's: the columns are the same. */
+bool seai_table_write_index_fits(const struct sea_table_writer *writer, const struct sea_table_plan *plan);
 
 /* Make the arrow writer, if there is none that fits, and know the size of the part. */
 int seai_table_write_index_init(struct sea_table_writer *writer, struct sea_error *error);

@@ -51,11 +51,24 @@ static int columns_check(const struct sea_table_plan *plan, struct seai_table_na
 	               : r;
 }
 
+/* The column of an object; before is that of the last one. Mostly objects stand column by column. @return -ENOENT */
+static int64_t object_column(const struct sea_table_plan *plan, const struct seai_table_names *names, const char *name,
+                             uint32_t before)
+{
+	if (name == NULL)
+		return -ENOENT;
+	for (size_t column = before; column < plan->n_columns && column <= (size_t)before + 1; column++) {
+		if (strcmp(plan->columns[column].name, name) == 0)
+			return (int64_t)column;
+	}
+	return seai_table_names_find(names, name);
+}
+
 static int object_check(const struct sea_table_plan *plan, const struct seai_table_names *names, size_t row,
-                        uint32_t *ret_column, struct sea_error *error)
+                        uint32_t before, uint32_t *ret_column, struct sea_error *error)
 {
 	const struct sea_table_object *object = &plan->objects[row];
-	const int64_t column = object->column == NULL ? -ENOENT : seai_table_names_find(names, object->column);
+	const int64_t column = object_column(plan, names, object->column, before);
 
 	if (column < 0)
 		return sea_error_set(error, -EINVAL, "objects", "row %zu: there is no column \"%s\"", row,
@@ -170,7 +183,7 @@ static int plan_check(const struct sea_table_plan *plan, const struct seai_table
 	if (columns == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < plan->n_objects; i++)
-		r = object_check(plan, names, i, &columns[i], error);
+		r = object_check(plan, names, i, i == 0 ? 0 : columns[i - 1], &columns[i], error);
 	if (r == 0 && plan->encoding == SEA_TABLE_METAS)
 		r = metas_check(plan, columns, error);
 	if (r == 0)
@@ -191,6 +204,7 @@ struct sea_table_writer *sea_table_writer_free(struct sea_table_writer *writer)
 	if (writer == NULL)
 		return NULL;
 	sea_arrow_writer_free(writer->index);
+	seai_table_names_fini(&writer->names);
 	sea_arrow_writer_free(writer->objects);
 	free(writer->n_runs);
 	free(writer->slots);
@@ -207,7 +221,6 @@ static void cleanup_writer(struct sea_table_writer **writer)
 int sea_table_writer_set_plan(struct sea_table_writer *writer, const struct sea_table_plan *plan,
                               struct sea_error *error)
 {
-	SEAI_CLEANUP(seai_table_names_fini) struct seai_table_names names = { 0 };
 	static const uint64_t zeros[sizeof(plan->reserved) / sizeof(uint64_t)];
 	int r;
 
@@ -218,9 +231,14 @@ int sea_table_writer_set_plan(struct sea_table_writer *writer, const struct sea_
 		return sea_error_set(error, -EINVAL, "plan", "an encoding, flag or member that is not known");
 	if (plan->n_objects > INT32_MAX)
 		return sea_error_set(error, -E2BIG, "objects", "%zu are more than an index can count", plan->n_objects);
-	r = columns_check(plan, &names, error);
-	if (r == 0)
-		r = plan_check(plan, &names, error);
+	if (!seai_table_write_index_fits(writer, plan)) {
+		writer->index = sea_arrow_writer_free(writer->index);
+		seai_table_names_fini(&writer->names);
+		r = columns_check(plan, &writer->names, error);
+		if (r < 0)
+			return r;
+	}
+	r = plan_check(plan, &writer->names, error);
 	if (r < 0)
 		return r;
 	writer->plan = *plan;

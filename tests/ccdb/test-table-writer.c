@@ -241,6 +241,16 @@ TEST(writer_refused, "a plan that is refused leaves a writer without one, and th
 	CHECK_ERR(sea_table_writer_write_objects(writer, memory, 8192, &small.error), -EPROTO);
 	CHECK_OK(sea_table_writer_set_plan(writer, &small.plan, NULL));
 	CHECK_EQ(sea_table_writer_index_n_bytes(writer), n_index);
+	/* Of other columns, and without a name: nothing of that stays either. */
+	wrong = small;
+	wrong.columns[1].name = "c";
+	wrong.plan.columns = wrong.columns;
+	CHECK_ERR(sea_table_writer_set_plan(writer, &wrong.plan, &wrong.error), -EINVAL);
+	CHECK(strstr(wrong.error.text, "no column \"b\""));
+	wrong.columns[1].name = NULL;
+	CHECK_ERR(sea_table_writer_set_plan(writer, &wrong.plan, NULL), -EINVAL);
+	CHECK_OK(sea_table_writer_set_plan(writer, &small.plan, NULL));
+	CHECK_EQ(sea_table_writer_index_n_bytes(writer), n_index);
 	CHECK_OK(sea_table_writer_write_index(writer, memory, 8192, &small.error));
 	sea_table_writer_free(writer);
 	free(memory);
