@@ -28,12 +28,6 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77
-#endif
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
 
 int seai_memfd_create(const char *name, int hugetlb)
 {
@@ -107,26 +101,6 @@ uint64_t seai_random(void)
 			break;
 		}
 	return number;
-}
-
-int seai_peer_pidfd(int socket_fd)
-{
-	struct ucred credentials;
-	socklen_t n_bytes = sizeof(int);
-	int fd = -1;
-
-	if (getsockopt(socket_fd, SOL_SOCKET, SO_PEERPIDFD, &fd, &n_bytes) == 0)
-		return fd;
-	n_bytes = sizeof(credentials);
-	if (getsockopt(socket_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &n_bytes) < 0)
-		return -errno;
-	if (credentials.pid <= 0) /* not visible in this pid namespace */
-		return -ESRCH;
-	fd = (int)syscall(SYS_pidfd_open, credentials.pid, 0);
-	if (fd < 0)
-		return -errno;
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return fd;
 }
 
 /* A number of bytes from a file that holds a decimal number, or UINT64_MAX ("max", missing, malformed). */

@@ -34,9 +34,6 @@ uint64_t seai_page_n_bytes(void);
 /* A random number that is not 0. */
 uint64_t seai_random(void);
 
-/* pidfd of the process at the other end of a connected unix socket (SO_PEERPIDFD, else pidfd_open of SO_PEERCRED's pid); -errno. */
-int seai_peer_pidfd(int socket_fd);
-
 struct epoll_event;
 
 /*

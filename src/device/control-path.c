@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/peer.h"
 #include "device/control.h"
 
 static bool path_is_plain(char character)
@@ -153,6 +154,9 @@ static int path_connect(int directory_fd, const char *name)
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
+	/* A child that it forked may have its socket still: nobody would ever answer. */
+	if (seai_peer_has_ended(fd))
+		return -ECONNREFUSED;
 	fcntl(fd, F_SETFL, 0);
 	return seai_take_fd(&fd);
 }

@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/peer.h"
 #include "device/control.h"
 
 #define SOCKET_QUEUE_N_MAX (256u << 10)
@@ -60,15 +61,17 @@ static int socket_address(int directory_fd, const char *name, struct sockaddr_un
 	return n < 0 || n >= (int)sizeof(address->sun_path) ? -ENAMETOOLONG : 0;
 }
 
-/* Whether anybody listens under that name; full, stopped and forbidden ones do. Lock held. */
+/* Whether anybody listens under that name; full, stopped and forbidden ones do, a child of who did does not. Lock held. */
 static bool socket_is_alive(int directory_fd, const char *name)
 {
 	SEAI_AUTO_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address;
 
-	return fd < 0 || socket_address(directory_fd, name, &address) < 0 ||
-	       connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
-	       (errno != ECONNREFUSED && errno != ENOENT);
+	if (fd < 0 || socket_address(directory_fd, name, &address) < 0)
+		return true;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+		return !seai_peer_has_ended(fd);
+	return errno != ECONNREFUSED && errno != ENOENT;
 }
 
 /* Lock held. @return a socket that listens under that name */

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/kernel.h"
+#include "base/peer.h"
 #include "base/point.h"
 #include "memory/message.h"
 #include "wire/events.h"
@@ -225,6 +226,7 @@ static void conn_on_hello(struct seai_conn *conn, const struct seai_control *con
 	struct sea_session *session = wire->session;
 	const struct seai_side *theirs;
 	uint32_t holder;
+	bool has_written;
 	int r;
 
 	memcpy(conn->peer_name, control->hello.process_name, sizeof(conn->peer_name));
@@ -280,8 +282,12 @@ static void conn_on_hello(struct seai_conn *conn, const struct seai_control *con
 	}
 	seai_records_start_reader(conn, theirs);
 	SEAI_POINT("hello: peer known");
-	/* Records that were written before their hello: they may be asleep. */
-	if (conn->writer.position || conn->writer.n_waiting) {
+	{
+		SEAI_LOCKED(&conn->writer.lock, lock);
+		has_written = conn->writer.position || conn->writer.n_waiting;
+	}
+	/* Records that were written before their hello: they may be asleep. What is written from now on wakes them itself. */
+	if (has_written) {
 		struct seai_control wake = { .type = SEAI_CONTROL_WAKE };
 
 		seai_records_flush(conn);

@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/peer.h"
 #include "base/point.h"
 #include "wire/monitor.h"
 #include "wire/status.h"
@@ -364,6 +365,20 @@ uint64_t seai_directory_resolve(struct seai_wire *wire, const char *name)
 	return seai_directory_parse_process(target, &id) ? id : 0;
 }
 
+/*
+ * Whether a process has ended although its status file is locked: a child that it forked has all its descriptors until it runs, or becomes another
+ * program. Where nobody listens it is closing, which is as good.
+ */
+static bool directory_has_ended(struct seai_wire *wire, uint64_t id)
+{
+	SEAI_AUTO_FD int fd = -1;
+	char name[40];
+
+	snprintf(name, sizeof(name), "p-%016llx.sock", (unsigned long long)id);
+	fd = seai_directory_connect(wire, name);
+	return fd >= 0 ? seai_peer_has_ended(fd) : fd == -ECONNREFUSED;
+}
+
 int seai_directory_bind(struct seai_wire *wire, const char *name)
 {
 	SEAI_AUTO_FD int lock_fd = seai_directory_lock(wire);
@@ -374,7 +389,7 @@ int seai_directory_bind(struct seai_wire *wire, const char *name)
 	if (lock_fd < 0)
 		return lock_fd;
 	id = seai_directory_resolve(wire, name);
-	if (id && (id == wire->session->id || !seai_directory_is_dead(wire, id)))
+	if (id && (id == wire->session->id || !(seai_directory_is_dead(wire, id) || directory_has_ended(wire, id))))
 		return -EADDRINUSE;
 	snprintf(temporary, sizeof(temporary), ".t-%016llx", (unsigned long long)wire->session->id);
 	if (symlinkat(wire->address, wire->dir_fd, temporary) < 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/kernel.h"
+#include "base/peer.h"
 #include "test.h"
 
 TEST(memfd, "a memfd can be sealed, is closed on exec, and is not executable where the kernel knows that")
@@ -120,10 +121,13 @@ TEST(pidfd,
 	CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	pollfd.fd = fd;
 	CHECK_EQ(poll(&pollfd, 1, 0), 0);
+	CHECK(!seai_peer_has_ended(pair[1]));
 	CHECK_EQ(send(pair[1], &byte, 1, 0), 1);
 	CHECK_EQ(send(pair[1], &byte, 1, 0), 1);
 	CHECK_EQ(poll(&pollfd, 1, (int)(test_patience_ns() / 1000000)), 1);
+	CHECK(seai_peer_has_ended(pair[1]));
 	CHECK_EQ(test_wait(pid), 0);
+	CHECK(seai_peer_has_ended(pair[1]));
 	close(fd);
 	close(pair[1]);
 	close(listen_fd);

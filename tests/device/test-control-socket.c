@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "machines.h"
@@ -433,6 +434,54 @@ TEST(forked, "a child that a device has forked keeps neither its signals nor its
 		end(other, fd);
 	}
 	test_step_fini(&reached);
+}
+
+struct between {
+	char directory[PATH_MAX];
+	struct test_step reached;
+	_Atomic pid_t child;
+};
+
+/* A device whose child has not run since it was forked, or is about to become another program: no handler has closed anything. */
+static void between_main(void *userdata)
+{
+	struct between *between = userdata;
+	struct sea_control_options options = external.control;
+	struct sea_control *control = NULL;
+	struct sea_machine *machine;
+
+	options.directory = between->directory;
+	CHECK_OK(sea_machine_new(&machine, NULL));
+	CHECK_OK(sea_control_start(&control, machine, &options));
+	if (CHECK_SYS(syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL)) == 0) {
+		between->child = (pid_t)syscall(SYS_getpid);
+		for (;;)
+			syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0);
+	}
+	CHECK_EVENTUALLY(between->child);
+	test_step_signal(&between->reached, 1);
+	for (;;)
+		pause();
+}
+
+TEST(in_between, "a child that has the socket of a killed device does not keep the device from starting again")
+{
+	struct between *between = test_shared(sizeof(*between));
+	pid_t pid, other;
+	int fd;
+
+	test_step_init(&between->reached);
+	CHECK_OK(sea_control_directory("s", NULL, between->directory, sizeof(between->directory)));
+	pid = test_fork(between_main, between);
+	test_step_wait(&between->reached);
+	CHECK_EQ(test_kill(pid), -SIGKILL);
+	CHECK_SYS(kill(between->child, 0));
+	CHECK_ERR(sea_control_connect(between->directory, external.control.id), -ECONNREFUSED);
+	other = start(&fd);
+	CHECK_STR_EQ(machine_ask(fd, "state"), "ok IDLE");
+	CHECK_SYS(kill(between->child, SIGKILL));
+	end(other, fd);
+	test_step_fini(&between->reached);
 }
 
 static void second_main(void *userdata)

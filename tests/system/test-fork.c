@@ -5,13 +5,22 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "rig.h"
 
 extern char **environ;
 
-enum child_kind { CHILD_POPEN, CHILD_FORK, CHILD_FORK_CLOSES, CHILD_FORK_FORK, CHILD_SPAWN, N_CHILD_KINDS };
+enum child_kind {
+	CHILD_POPEN,
+	CHILD_FORK,
+	CHILD_FORK_CLOSES,
+	CHILD_FORK_FORK,
+	CHILD_SPAWN,
+	CHILD_IN_BETWEEN,
+	N_CHILD_KINDS
+};
 
 struct shared {
 	enum child_kind kind;
@@ -59,6 +68,15 @@ static void start_survivor(struct shared *shared, struct rig *rig)
 	case CHILD_SPAWN:
 		CHECK_EQ(posix_spawnp(&pid, "sleep", NULL, NULL, spawn_arguments, environ), 0);
 		shared->survivor = pid;
+		break;
+	case CHILD_IN_BETWEEN:
+		/* As one is before it has run, or before it becomes another program: no handler has closed anything. */
+		if (CHECK_SYS(syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL)) == 0) {
+			shared->survivor = (pid_t)syscall(SYS_getpid);
+			for (;;)
+				syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0);
+		}
+		CHECK_EVENTUALLY(shared->survivor);
 		break;
 	default:
 		if (CHECK_SYS(fork()) == 0) {
@@ -144,6 +162,12 @@ TEST(survivor_fork_closes,
      "a forked child that closes its parent's session does not end it; outliving it, it hides nothing")
 {
 	check_survivor(CHILD_FORK_CLOSES);
+}
+
+TEST(survivor_in_between,
+     "a child that still has every descriptor of its killed parent hides nothing of the death, and the address can be bound")
+{
+	check_survivor(CHILD_IN_BETWEEN);
 }
 
 TEST(survivor_grandchild, "a child of a forked child that outlives both hides nothing of the death")
