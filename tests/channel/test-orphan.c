@@ -295,6 +295,8 @@ TEST(close_in_process,
 	}
 	CHECK_OK(sea_channel_flush(push, PEERS_LONG_NS));
 	peers_wait_unused(a);
+	/* That it has closed is known a little later than what it gave back: until then it could be sent to, and would give back that too. */
+	CHECK_EVENTUALLY(peers_channel_stats(push).n_links == 0);
 	/* With nobody there, the next one waits for somebody. */
 	pull = peers_connect(b, SEA_PULL, "work");
 	peers_send(push, job(a, 2));
