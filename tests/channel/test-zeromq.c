@@ -371,3 +371,21 @@ TEST(transports,
 	sea_session_close(b);
 	sea_session_close(a);
 }
+
+TEST(hosts, "a host is found by its name, what is bound without a host is found on this one, and nonsense is an error")
+{
+	struct sea_session *session = peers_open();
+	struct sea_channel *push = peers_zeromq(session, SEA_PUSH, "tcp://127.0.0.1:*", true), *pull;
+	char address[256], local[300];
+
+	CHECK_OK(sea_channel_get_address(push, address, sizeof(address)));
+	snprintf(local, sizeof(local), "tcp://localhost:%s", strrchr(address, ':') + 1);
+	pull = peers_zeromq(session, SEA_PULL, local, false);
+	peers_wait(push, 1);
+	peers_send(push, peers_message(session, 100, 1));
+	sea_message_unref(peers_receive(pull));
+	CHECK_LT(sea_channel_bind(pull, "tcp://no-such-interface:5555"), 0);
+	sea_channel_close(pull);
+	sea_channel_close(push);
+	sea_session_close(session);
+}
