@@ -197,28 +197,75 @@ TEST(many, "a message of which more than sixty-five thousand copies are out is t
 	fan_close(&fan);
 }
 
-TEST(most, "one process holds a message 65535 times at most: one more is refused, stays the sender's, and goes later")
+TEST(most, "one process holds a message 65534 times at most: one more is refused, stays the sender's, and goes later")
 {
+	enum { MOST = 65534 };
 	struct fan fan;
 	struct sea_message *message, *same;
 
 	fan_open(&fan, 70000, 1);
 	same = message = piece(fan.region, 0, 1000, 1);
-	for (unsigned i = 0; i < UINT16_MAX; i++)
+	for (unsigned i = 0; i < MOST; i++)
 		peers_send(fan.push, sea_message_ref(message));
 	CHECK_ERR(sea_channel_send(fan.push, &message, 0), -E2BIG);
 	CHECK_ERR(sea_channel_send(fan.push, &message, PEERS_LONG_NS), -E2BIG);
 	CHECK(message == same);
-	CHECK_EQ(sea_message_n_references(message), UINT16_MAX + 1);
+	CHECK_EQ(sea_message_n_references(message), MOST + 1);
 	peers_check_part(message, 0, 1000, 1);
 	sea_message_unref(peers_receive(fan.pulls[0]));
 	CHECK_EVENTUALLY(sea_channel_send(fan.push, &message, 0) == 0);
-	for (unsigned i = 0; i < UINT16_MAX; i++) {
+	for (unsigned i = 0; i < MOST; i++) {
 		CHECK_EQ(fan.told.n, 0);
 		message = peers_receive(fan.pulls[0]);
 		peers_check_part(message, 0, 1000, 1);
 		sea_message_unref(message);
 	}
+	fan_close(&fan);
+}
+
+TEST(many_forwarded,
+     "copies beyond all counting that a forwarder passes on keep the message whole until their holder is gone")
+{
+	enum { N = 70000 };
+	struct sea_session *forwarder;
+	struct sea_channel_options options = { .sndbuf = N, .rcvbuf = -1 };
+	struct sea_channel *in, *out, *pull;
+	struct fan fan;
+	struct sea_message *message, **received = calloc(N, sizeof(received[0]));
+
+	CHECK(received);
+	fan_open(&fan, 1, 0);
+	forwarder = peers_open();
+	fan.others[0] = peers_open();
+	in = peers_connect(forwarder, SEA_PULL, "many");
+	peers_wait(fan.push, 1);
+	CHECK_OK(sea_channel_new(&out, forwarder, SEA_PUSH, &options));
+	CHECK_OK(sea_channel_new(&pull, fan.others[0], SEA_PULL, &options));
+	CHECK_OK(sea_channel_bind(out, "on"));
+	CHECK_OK(sea_channel_connect(pull, "on"));
+	peers_wait(out, 1);
+	peers_send(fan.push, piece(fan.region, 0, 1000, 1));
+	message = peers_receive(in);
+	for (unsigned i = 0; i < N; i++)
+		peers_send(out, sea_message_ref(message));
+	sea_message_unref(message);
+	for (unsigned i = 0; i < N; i++)
+		received[i] = peers_receive(pull);
+	for (unsigned i = 0; i < N - 1; i++)
+		received[i] = sea_message_unref(received[i]);
+	/* The forwarder's end is noticed after all that it had to say was read. */
+	sea_channel_close(in);
+	sea_channel_close(out);
+	sea_session_close(forwarder);
+	CHECK_EVENTUALLY(peers_stats(fan.owner).n_deaths == 1);
+	peers_stats(fan.owner); /* reads what others have released */
+	CHECK_EQ(fan.told.n, 0);
+	CHECK_EQ(peers_stats(fan.owner).n_lies, 0);
+	peers_check_part(received[N - 1], 0, 1000, 1);
+	sea_message_unref(received[N - 1]);
+	free(received);
+	sea_channel_close(pull);
+	fan.others[0] = sea_session_close(fan.others[0]);
 	fan_close(&fan);
 }
 
