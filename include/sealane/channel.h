@@ -166,9 +166,10 @@ int sea_channel_wait_peers(struct sea_channel *channel, unsigned n_peers, int64_
  *
  * @param message taken on success; on failure the caller still has it
  * @param timeout_ns how long to wait for a receiver with room; 0 not at all, -1 for ever
- * @return 0; -EAGAIN no room (timeout 0); -ETIMEDOUT; -EINTR; -EINVAL not a message, or a pull channel;
+ * @return 0; -EAGAIN no room (timeout 0); -ETIMEDOUT; -EINTR; -EINVAL not a message, a pull channel, or over libzmq a message without parts;
  *         -EPROTO a replier has no request to answer; -EPIPE its requester is gone: the next request may be received;
  *         -EACCES it lies in a region that is a plain file, and the receiver whose turn it is does not trust files;
+ *         -E2BIG the receiver whose turn it is holds this same memory 65534 times already: one more when it has released some;
  *         -ECANCELED; -EDEADLK waiting in a callback; -EPERM in a forked child. Since 0.1.
  */
 int sea_channel_send(struct sea_channel *channel, struct sea_message **message, int64_t timeout_ns);

@@ -37,16 +37,19 @@ struct seai_arena {
 	uint32_t n_blocks_used; /* blocks that somebody holds */
 	int ro_fd;              /* what is passed to holders: O_RDONLY where /proc allows the re-open */
 	int rw_fd; /* an O_RDWR re-open for leases, or the memfd itself; of the payload, if that is a file of its own */
-	int payload_fd;      /* a shared arena's: O_RDWR, passed to holders besides ro_fd; else -1 */
-	bool dedicated;      /* one large block of its own */
-	bool immutable;      /* one immutable frame */
-	bool is_given;       /* its payload is a file that it did not make, and that others may have after it */
-	bool is_read_only;   /* its payload is a file that was opened for reading alone */
-	bool is_odd;         /* immutable, retired, or a region's: what is released in it goes no ordinary way */
-	bool shared;         /* holders map the payload for writing: a file of its own, see layout.h */
-	uint32_t told_state; /* enum seai_told_state; the wire's, books lock */
-	bool retired;        /* no new blocks; waiting until the last reader is gone */
-	bool announced;      /* its descriptor was passed to another process at least once */
+	int payload_fd;             /* a shared arena's: O_RDWR, passed to holders besides ro_fd; else -1 */
+	bool dedicated;             /* one large block of its own */
+	bool immutable;             /* one immutable frame */
+	bool is_given;              /* its payload is a file that it did not make, and that others may have after it */
+	bool is_read_only;          /* its payload is a file that was opened for reading alone */
+	bool is_odd;                /* immutable, retired, or a region's: what is released in it goes no ordinary way */
+	bool shared;                /* holders map the payload for writing: a file of its own, see layout.h */
+	uint32_t told_state;        /* enum seai_told_state; the wire's, books lock */
+	bool is_region;             /* of a region, also when that was closed and the arena is about to go */
+	char region_name[32];       /* what subscribers are told of it */
+	uint64_t region_user_flags; /* the same */
+	bool retired;               /* no new blocks; waiting until the last reader is gone */
+	bool announced;             /* its descriptor was passed to another process at least once */
 	/* the rest is private to arena*.c, chunks.c, heap*.c */
 	struct seai_block *free_ids; /* ids that have no memory now, by block->next */
 	uint32_t n_free_ids;

@@ -23,6 +23,9 @@ struct seai_hold {
 	uint16_t n_tokens; /* never more than count */
 };
 
+#define SEAI_HOLD_COUNT_MAX (UINT16_MAX - 1u)
+#define SEAI_HOLD_PINNED UINT16_MAX /* a count that nobody counts down any more: until the holder's end */
+
 #define SEAI_BLOCK_N_HOLDS 1 /* held inline; more go to a spill array */
 
 struct seai_block {

@@ -102,7 +102,7 @@ int seai_ledger_hold_slowly(struct seai_block *block, uint32_t holder, bool has_
 
 	hold = seai_block_find_hold(block, holder);
 	if (hold) {
-		if (hold->count == UINT16_MAX)
+		if (hold->count >= SEAI_HOLD_COUNT_MAX)
 			return -E2BIG;
 		hold->count++;
 		hold->n_tokens = (uint16_t)(hold->n_tokens + has_token);
@@ -140,6 +140,8 @@ void seai_block_remove_hold(struct seai_block *block, struct seai_hold *hold)
 
 void seai_block_take_one(struct seai_block *block, struct seai_hold *hold, bool has_token)
 {
+	if (SEAI_UNLIKELY(hold->count == SEAI_HOLD_PINNED))
+		return;
 	hold->count--;
 	if (has_token && hold->n_tokens)
 		hold->n_tokens--;
@@ -364,6 +366,20 @@ static bool ledger_pay_debt(struct seai_ledger *ledger, const struct seai_block 
 	return false;
 }
 
+/*
+ * A hold that is there and cannot be counted: nothing may be freed under its holder. The block stays until that process ends, or
+ * for ever where there is no memory to note whose it is. Work that is in it does not come back: better lost than done twice.
+ */
+static void ledger_pin(struct seai_block *block, uint32_t holder)
+{
+	struct seai_hold *hold = seai_block_find_hold(block, holder);
+
+	if (hold)
+		*hold = (struct seai_hold){ holder, SEAI_HOLD_PINNED, 0 };
+	else
+		block->n_own++;
+}
+
 /* The target gets a hold; the block cannot be free meanwhile, for it is covered by the writer's own count. */
 static enum seai_applied ledger_apply_grant(struct sea_session *session, uint32_t writer, struct seai_block *block,
                                             const struct seai_record *record)
@@ -391,7 +407,7 @@ static enum seai_applied ledger_apply_grant(struct sea_session *session, uint32_
 	} else if (SEAI_UNLIKELY(ledger->n_debts) && ledger_pay_debt(ledger, block, target)) {
 		/* The target has released it already. */
 	} else if (seai_ledger_hold(block, target, has_token && record->op == SEAI_RECORD_TRANSFER) < 0) {
-		return SEAI_APPLIED_LIE;
+		ledger_pin(block, target);
 	}
 	if (!grant_log_push(session, log, record) && record->op == SEAI_RECORD_DROP)
 		block->n_own--; /* no memory for the log: taken for published */

@@ -157,6 +157,9 @@ static int region_make_memory(struct sea_region *region, const struct sea_region
 		seai_heap_destroy(region->heap);
 		return r;
 	}
+	region->arena->is_region = true;
+	region->arena->region_user_flags = region->user_flags;
+	memcpy(region->arena->region_name, region->name, sizeof(region->arena->region_name));
 	seai_chunks_take(region->arena, region->arena->data_offset / SEAI_CHUNK_N_BYTES, region->arena->n_chunks_free);
 	region->data = (uint8_t *)region->arena->head + region->arena->data_offset;
 	region->n_bytes = n_bytes;

@@ -17,7 +17,6 @@
 #include "base/kernel.h"
 #include "base/point.h"
 #include "memory/arena.h"
-#include "memory/heap-state.h"
 #include "memory/region.h"
 #include "wire/told.h"
 
@@ -85,20 +84,17 @@ static void event_of_attached(const struct seai_attached *attached, enum sea_reg
 static void event_of_own(const struct seai_arena *arena, enum sea_region_event_type type,
                          struct sea_region_event *event)
 {
-	const struct sea_region *region = arena->heap ? arena->heap->region : NULL;
-
 	*event = (struct sea_region_event){
 		.type = type,
 		.protection = arena->shared ? SEA_PROTECTION_SHARED : SEA_PROTECTION_SEALED,
 		.owner_id = arena->session->id,
 		.arena_id = arena->id,
-		.is_region = region != NULL,
+		.is_region = arena->is_region,
 		.data = (const uint8_t *)arena->head + arena->data_offset,
 		.n_bytes = arena->n_bytes - arena->data_offset,
-		.user_flags = region ? region->user_flags : 0,
+		.user_flags = arena->region_user_flags,
 	};
-	if (region)
-		event_set_name(event, region->name);
+	event_set_name(event, arena->region_name);
 }
 
 void seai_events_on_attached(struct seai_wire *wire, struct seai_attached *attached)
@@ -168,7 +164,6 @@ static void events_scan_own(struct seai_wire *wire)
 static void events_show(struct seai_conn *conn, struct seai_arena *arena)
 {
 	struct seai_control control = { .type = SEAI_CONTROL_ARENA };
-	const struct sea_region *region = arena->heap ? arena->heap->region : NULL;
 	unsigned n_fds;
 	int fds[2];
 
@@ -180,10 +175,10 @@ static void events_show(struct seai_conn *conn, struct seai_arena *arena)
 	arena->announced = true;
 	control.arena.owner_id = arena->session->id;
 	control.arena.arena_id = arena->id;
-	if (region) {
+	if (arena->is_region) {
 		control.arena.flags = SEAI_ARENA_IS_REGION;
-		control.arena.user_flags = region->user_flags;
-		memcpy(control.arena.name, region->name, sizeof(control.arena.name));
+		control.arena.user_flags = arena->region_user_flags;
+		memcpy(control.arena.name, arena->region_name, sizeof(control.arena.name));
 	}
 	n_fds = seai_arena_get_fds(arena, fds);
 	seai_control_send(conn, &control, fds, n_fds);

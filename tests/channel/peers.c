@@ -2,6 +2,7 @@
 /* See peers.h. */
 #include "peers.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,57 @@ struct sea_channel *peers_connect(struct sea_session *session, enum sea_pattern 
 void peers_wait(struct sea_channel *channel, unsigned n_peers)
 {
 	CHECK_OK(sea_channel_wait_peers(channel, n_peers, PEERS_LONG_NS));
+}
+
+struct sea_channel *peers_zeromq(struct sea_session *session, enum sea_pattern pattern, const char *address, bool binds)
+{
+	struct sea_channel_options options = { .transport = SEA_TRANSPORT_ZEROMQ };
+	struct sea_channel *channel;
+	int r = sea_channel_new(&channel, session, pattern, &options);
+
+	if (r == -ENOTSUP)
+		SKIP("there is no libzmq here");
+	CHECK_OK(r);
+	CHECK_OK(binds ? sea_channel_bind(channel, address) : sea_channel_connect(channel, address));
+	return channel;
+}
+
+const char *peers_ipc_address(const char *name)
+{
+	static char address[200];
+
+	snprintf(address, sizeof(address), "ipc://%s/%s.zmq", test_runtime_dir(), name);
+	return address;
+}
+
+unsigned peers_n_roads(void)
+{
+	struct sea_channel_options options = { .transport = SEA_TRANSPORT_ZEROMQ };
+	static unsigned n_roads;
+	struct sea_session *session;
+	struct sea_channel *channel = NULL;
+
+	if (!n_roads) {
+		session = peers_open();
+		n_roads = sea_channel_new(&channel, session, SEA_PUSH, &options) == -ENOTSUP ? 1 : 2;
+		sea_channel_close(channel);
+		sea_session_close(session);
+	}
+	return n_roads;
+}
+
+struct sea_channel *peers_bind_on(unsigned road, struct sea_session *session, enum sea_pattern pattern,
+                                  const char *name)
+{
+	return road ? peers_zeromq(session, pattern, peers_ipc_address(name), true)
+	            : peers_bind(session, pattern, name);
+}
+
+struct sea_channel *peers_connect_on(unsigned road, struct sea_session *session, enum sea_pattern pattern,
+                                     const char *name)
+{
+	return road ? peers_zeromq(session, pattern, peers_ipc_address(name), false)
+	            : peers_connect(session, pattern, name);
 }
 
 void peers_fill(void *data, size_t n_bytes, uint64_t n)

@@ -23,6 +23,22 @@ struct sea_channel *peers_bind(struct sea_session *session, enum sea_pattern pat
 struct sea_channel *peers_connect(struct sea_session *session, enum sea_pattern pattern, const char *address);
 void peers_wait(struct sea_channel *channel, unsigned n_peers);
 
+/* A channel over libzmq; skips the test where there is none. */
+struct sea_channel *peers_zeromq(struct sea_session *session, enum sea_pattern pattern, const char *address,
+                                 bool binds);
+/* An address over libzmq in the test's folder, valid until the next call. */
+const char *peers_ipc_address(const char *name);
+
+/*
+ * What holds on every transport is tested on every road: 0 is shared memory, sealed or shared; 1 is libzmq, where there
+ * is one. `for (unsigned road = 0; road < peers_n_roads(); road++)`.
+ */
+unsigned peers_n_roads(void);
+struct sea_channel *peers_bind_on(unsigned road, struct sea_session *session, enum sea_pattern pattern,
+                                  const char *name);
+struct sea_channel *peers_connect_on(unsigned road, struct sea_session *session, enum sea_pattern pattern,
+                                     const char *name);
+
 /* A message of one part whose bytes follow from n. */
 struct sea_message *peers_message(struct sea_session *session, size_t n_bytes, uint64_t n);
 void peers_fill(void *data, size_t n_bytes, uint64_t n);

@@ -201,6 +201,65 @@ TEST(heap, "a shared heap can live in kept memory, grows no further, and can do 
 	kept_end(kept);
 }
 
+TEST(several,
+     "heaps and regions can be made ahead, outside of any device: locked, of their sizes, and zeroed where asked for")
+{
+	static const char *const names[] = { "heap0", "heap1", "region0", "region1" };
+	struct sea_session *keeper = peers_open(), *session = peers_open();
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct sea_keep_options options = { .name = names[i],
+			                            .n_bytes = (i + 1) * N_BYTES,
+			                            .flags = SEA_HEAP_MLOCK };
+		int r = sea_session_keep(keeper, &options);
+
+		if (r == -ENOMEM || r == -EPERM)
+			SKIP("RLIMIT_MEMLOCK does not allow it");
+		CHECK_OK(r);
+	}
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 2; i++) {
+			struct sea_heap_options options = { .kept_name = names[i],
+				                            .protection = SEA_PROTECTION_SHARED,
+				                            .segment_id = i,
+				                            .kept_timeout_ns = PEERS_LONG_NS };
+			struct sea_heap_stats stats;
+			struct sea_message *message;
+			struct sea_heap *heap;
+
+			CHECK_OK(sea_heap_new(&heap, session, &options));
+			CHECK_EQ(sea_heap_segment_id(heap), i);
+			CHECK_OK(sea_heap_get_stats(heap, &stats));
+			CHECK_GE(stats.quota_n_bytes, (i + 1) * N_BYTES); /* and a page for its head */
+			CHECK_LT(stats.quota_n_bytes, (i + 1) * N_BYTES + (1 << 20));
+			CHECK_OK(sea_message_new(&message, heap, 100000, 0, 0));
+			sea_message_unref(message);
+			CHECK(!sea_heap_free(heap));
+		}
+		for (unsigned i = 2; i < 4; i++) {
+			struct sea_region_options options = { .kept_name = names[i],
+				                              .protection = SEA_PROTECTION_SHARED,
+				                              .flags = i == 2 ? SEA_REGION_ZERO : 0,
+				                              .kept_timeout_ns = PEERS_LONG_NS };
+			struct sea_region *region;
+			uint8_t *data;
+
+			CHECK_OK(sea_region_new(&region, session, &options));
+			CHECK_EQ(sea_region_size(region), (i + 1) * N_BYTES);
+			data = sea_region_data(region);
+			for (size_t at = 0; at < (i + 1) * N_BYTES; at++)
+				CHECK_EQ(data[at], i == 2 || round == 0 ? 0 : 7);
+			memset(data, 7, (i + 1) * N_BYTES);
+			CHECK(!sea_region_close(region, NULL));
+			/* Another size is another thing: it is refused, and what is kept stays. */
+			options.n_bytes = N_BYTES;
+			CHECK_ERR(sea_region_new(&region, session, &options), -EINVAL);
+		}
+	}
+	sea_session_close(session);
+	sea_session_close(keeper);
+}
+
 TEST(keep_options, "what cannot be kept is refused")
 {
 	struct sea_session *session = peers_open();

@@ -108,6 +108,71 @@ TEST(all, "a late subscriber is told of everything that exists, then of what com
 	free(told);
 }
 
+/* The only event of that type of the region of that name. */
+static const struct sea_region_event *event_of(const struct told *told, enum sea_region_event_type type,
+                                               const char *name)
+{
+	const struct sea_region_event *found = NULL;
+
+	for (unsigned i = 0; i < told->n; i++)
+		if (told->events[i].type == type && strcmp(told->events[i].name, name) == 0) {
+			CHECK(!found);
+			found = &told->events[i];
+		}
+	CHECK(found);
+	return found;
+}
+
+TEST(two_regions,
+     "each of two regions comes with its place, size and word, also for its own process, and goes with them")
+{
+	static const uint64_t sizes[2] = { 1 << 20, 5 << 20 };
+	static const char *const names[2] = { "small", "large" };
+	struct told *told[2] = { calloc(1, sizeof(*told[0])), calloc(1, sizeof(*told[0])) };
+	struct sea_session *sessions[2] = { peers_open(), peers_open() };
+	struct sea_region *regions[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct sea_region_options options = { .n_bytes = sizes[i], .name = names[i], .user_flags = 12345 + i };
+
+		/* One is there before anybody has subscribed. */
+		CHECK_OK(sea_region_new(&regions[i], sessions[0], &options));
+		for (unsigned j = 0; i == 0 && j < 2; j++) {
+			told[j]->own_id = sea_session_id(sessions[0]);
+			CHECK_OK(sea_session_on_region_event(sessions[j], tell, told[j]));
+		}
+	}
+	for (unsigned j = 0; j < 2; j++) {
+		CHECK_EVENTUALLY(told[j]->n == 2);
+		for (unsigned i = 0; i < 2; i++) {
+			const struct sea_region_event *event = event_of(told[j], SEA_REGION_CREATED, names[i]);
+
+			CHECK_EQ(event->is_region, 1);
+			CHECK_EQ(event->n_bytes, sizes[i]);
+			CHECK_EQ(event->user_flags, 12345 + i);
+			CHECK_EQ(event->owner_id, sea_session_id(sessions[0]));
+			CHECK_EQ(event->data == sea_region_data(regions[i]), j == 0);
+		}
+	}
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(!sea_region_close(regions[i], NULL));
+	for (unsigned j = 0; j < 2; j++) {
+		CHECK_EVENTUALLY(told[j]->n == 4);
+		for (unsigned i = 0; i < 2; i++) {
+			const struct sea_region_event *event = event_of(told[j], SEA_REGION_DESTROYED, names[i]);
+
+			CHECK_EQ(event->n_bytes, sizes[i]);
+			CHECK_EQ(event->user_flags, 12345 + i);
+			CHECK(event->data == event_of(told[j], SEA_REGION_CREATED, names[i])->data);
+		}
+	}
+	for (unsigned j = 2; j-- > 0;) {
+		CHECK_OK(sea_session_on_region_event(sessions[j], NULL, NULL));
+		sea_session_close(sessions[j]);
+		free(told[j]);
+	}
+}
+
 TEST(before, "a message out of new memory is not delivered before the subscriber was told of that memory")
 {
 	struct told *told = calloc(1, sizeof(*told));

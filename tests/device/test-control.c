@@ -94,6 +94,24 @@ TEST(sleeps, "a sleep of ten minutes in any hook on the way up or in RUNNING is 
 		}
 }
 
+TEST(sleeps_on_the_way,
+     "in a static device a sleep of ten minutes in init and post_run is ended by the state that follows, without a signal")
+{
+	static const char *const names[] = { "init", "post_run" };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct machine_spec spec = kinds[0];
+		struct test_step reached;
+
+		test_step_init(&reached);
+		spec.sleeps = names[i];
+		spec.reached = &reached;
+		CHECK_EQ(test_wait(machine_start(&spec)), 0);
+		test_step_wait(&reached);
+		test_step_fini(&reached);
+	}
+}
+
 TEST(second, "a second signal aborts a device that does not come to an end")
 {
 	static const int signals[][2] = { { SIGINT, SIGINT }, { SIGTERM, SIGTERM }, { SIGTERM, SIGINT } };

@@ -222,10 +222,35 @@ TEST(pipeline, "devices pass on data over each transport, from one channel and f
 	}
 }
 
+/* A message of as many parts. */
+static struct sea_message *parts(struct sea_device *device, unsigned n_parts)
+{
+	struct sea_frame_options options = { .n_bytes_max = { 4096 } };
+	struct sea_message *message;
+	struct sea_frame *frame;
+	struct sea_heap *heap;
+	void *data;
+
+	CHECK_OK(sea_device_heap(device, &heap));
+	CHECK_OK(sea_frame_new(&frame, heap, &options, 0));
+	for (unsigned i = 0; i < n_parts; i++)
+		CHECK_OK(sea_frame_add(frame, 100, 0, &data));
+	CHECK_OK(sea_frame_seal(&frame, &message));
+	return message;
+}
+
 static int no_peers(struct sea_device *device, void *userdata)
 {
 	struct sea_message *message, *same;
 
+	for (unsigned n_parts = 1; n_parts <= 2; n_parts++) {
+		same = message = parts(device, n_parts);
+		CHECK_ERR(sea_device_send(device, "out", 0, &message), -ETIMEDOUT);
+		CHECK_ERR(sea_device_send_timed(device, "out", 0, &message, 0), -EAGAIN);
+		CHECK(message == same);
+		CHECK_EQ(sea_message_n_parts(message), n_parts);
+		sea_message_unref(message);
+	}
 	CHECK_OK(sea_device_new_message(device, &message, 100, 0));
 	same = message;
 	CHECK_ERR(sea_device_send(device, "out", 0, &message), -ETIMEDOUT);

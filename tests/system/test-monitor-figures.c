@@ -154,6 +154,43 @@ static void scene_slow(void *arg)
 	rig_close(&rig);
 }
 
+/* The only heap of a session as it is shown now; all zero: it is not. */
+static struct sea_monitor_heap heap_of(const char *session)
+{
+	struct sea_monitor_options options = { .session = session };
+	struct sea_monitor_snapshot *snapshot;
+	struct sea_monitor_heap found = { 0 };
+
+	CHECK_OK(sea_monitor_take(&snapshot, &options));
+	CHECK_LE(snapshot->n_heaps, 1);
+	if (snapshot->n_heaps)
+		found = snapshot->heaps[0];
+	sea_monitor_free(snapshot);
+	return found;
+}
+
+TEST(room, "what room a session's heap has is shown from its start on; of a session that is not there nothing is")
+{
+	struct sea_monitor_options options = { .session = "room" };
+	struct sea_session_options session_options = { .name = "room", .quota_n_bytes = 32u << 20 };
+	struct sea_monitor_snapshot *snapshot = NULL;
+	struct sea_session *session;
+	struct sea_message *message;
+
+	CHECK_ERR(sea_monitor_take(&snapshot, &options), -ENOENT);
+	CHECK(!snapshot);
+	CHECK_OK(sea_session_open(&session, &session_options));
+	CHECK_EVENTUALLY(heap_of("room").n_bytes_quota == 32u << 20);
+	CHECK_EQ(heap_of("room").n_bytes_used, 0);
+	CHECK_OK(sea_message_new(&message, sea_session_heap(session), 20u << 20, 0, 0));
+	CHECK_EVENTUALLY(heap_of("room").n_bytes_used >= 20u << 20);
+	CHECK_LE(heap_of("room").n_bytes_largest, 12u << 20);
+	sea_message_unref(message);
+	CHECK_EVENTUALLY(heap_of("room").n_bytes_used == 0);
+	CHECK_GE(heap_of("room").n_bytes_largest, 20u << 20);
+	sea_session_close(session);
+}
+
 TEST(slow, "how long messages wait in a full queue is sampled, and shown at both ends of the link")
 {
 	struct sea_channel_options options = { .sndbuf = 20 };

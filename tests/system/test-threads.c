@@ -114,8 +114,8 @@ TEST(release_elsewhere,
 }
 
 struct allocator {
-	struct sea_heap *heap;
-	unsigned index, n_rounds;
+	struct sea_heap *heaps[3];
+	unsigned n_heaps, index, n_rounds;
 };
 
 static void *allocate_main(void *arg)
@@ -134,7 +134,8 @@ static void *allocate_main(void *arg)
 			messages[at] = sea_message_unref(messages[at]);
 		} else {
 			numbers[at] = (uint64_t)allocator->index << 32 | i;
-			messages[at] = rig_message_of(allocator->heap, numbers[at], sizes[(random >> 8) % 6]);
+			messages[at] = rig_message_of(allocator->heaps[(random >> 16) % allocator->n_heaps],
+			                              numbers[at], sizes[(random >> 8) % 6]);
 		}
 	}
 	for (unsigned at = 0; at < 8; at++)
@@ -142,28 +143,45 @@ static void *allocate_main(void *arg)
 	return NULL;
 }
 
-TEST(allocate_together, "four threads allocate and release in one heap at its quota, and none gets another's bytes")
+/* Four threads, each of which takes from all of the heaps by turns. */
+static void allocate_from(unsigned n_heaps)
 {
 	struct sea_heap_options options = { .quota_n_bytes = 40u << 20, .arena_n_bytes = 2u << 20 };
-	struct sea_heap_stats stats;
+	struct sea_heap *heaps[3] = { 0 };
 	struct allocator allocators[4];
 	pthread_t threads[4];
 	struct sea_session *session;
-	struct sea_heap *heap;
 
 	CHECK_OK(sea_session_open(&session, NULL));
-	CHECK_OK(sea_heap_new(&heap, session, &options));
+	for (unsigned i = 0; i < n_heaps; i++) {
+		options.segment_id = i;
+		CHECK_OK(sea_heap_new(&heaps[i], session, &options));
+	}
 	for (unsigned i = 0; i < 4; i++) {
-		allocators[i] = (struct allocator){ heap, i, n_of(30000) };
+		allocators[i] = (struct allocator){ { heaps[0], heaps[1], heaps[2] }, n_heaps, i, n_of(30000) };
 		threads[i] = thread_start(allocate_main, &allocators[i]);
 	}
 	for (unsigned i = 0; i < 4; i++)
 		thread_join(threads[i]);
-	CHECK_OK(sea_heap_get_stats(heap, &stats));
-	CHECK_EQ(stats.n_blocks_used, 0);
-	CHECK_EQ(stats.n_bytes_used, 0);
-	CHECK_LE(stats.n_bytes_backed, stats.quota_n_bytes);
+	for (unsigned i = 0; i < n_heaps; i++) {
+		struct sea_heap_stats stats;
+
+		CHECK_OK(sea_heap_get_stats(heaps[i], &stats));
+		CHECK_EQ(stats.n_blocks_used, 0);
+		CHECK_EQ(stats.n_bytes_used, 0);
+		CHECK_LE(stats.n_bytes_backed, stats.quota_n_bytes);
+	}
 	sea_session_close(session);
+}
+
+TEST(allocate_together, "four threads allocate and release in one heap at its quota, and none gets another's bytes")
+{
+	allocate_from(1);
+}
+
+TEST(allocate_from_several, "four threads allocate and release in three heaps at once, and none gets another's bytes")
+{
+	allocate_from(3);
 }
 
 struct lane {
