@@ -17,6 +17,7 @@
 #include "base/lock.h"
 #include "memory/ledger.h"
 #include "memory/session.h"
+#include "wire/endpoint.h"
 #include "wire/link.h"
 #include "wire/status.h"
 #include "wire/take.h"

@@ -17,6 +17,7 @@
 #include "base/point.h"
 #include "memory/heap.h"
 #include "memory/message.h"
+#include "wire/endpoint.h"
 #include "wire/events.h"
 #include "wire/link.h"
 #include "wire/records.h"

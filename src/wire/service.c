@@ -20,6 +20,7 @@
 #include "memory/heap.h"
 #include "memory/message.h"
 #include "memory/region.h"
+#include "wire/endpoint.h"
 #include "wire/events.h"
 #include "wire/link.h"
 #include "wire/records.h"
