@@ -181,7 +181,7 @@ struct seai_wire {
 	struct seai_link *finished;     /* links that their channels have let go */
 	struct seai_lock finished_lock; /* guards that list alone; nothing is taken under it */
 
-	_Atomic(struct seai_resolver_table *) resolved; /* see resolver.c */
+	_Atomic(struct seai_resolver_table *) resolved; /* see resolver-table.h */
 	struct seai_kept *kept;                         /* memory that this process keeps for others */
 	struct seai_events *events;                     /* of the subscriber of this process; NULL: none */
 	bool must_show;                                 /* a peer has subscribed */
