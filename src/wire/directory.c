@@ -190,6 +190,18 @@ static int directory_open_own(int parent_fd, const char *path, const struct seai
 	return fd;
 }
 
+bool seai_directory_is_session(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > 64 || name[0] == '.')
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
+			return false;
+	return true;
+}
+
 int seai_directory_find_base(const char *chosen, char base[768])
 {
 	struct stat stat_buffer;

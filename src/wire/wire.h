@@ -291,6 +291,8 @@ bool seai_retire_own(struct seai_wire *wire);
 /* directory.c */
 int seai_directory_open(struct seai_wire *wire, const struct sea_session_options *options);
 void seai_directory_close(struct seai_wire *wire);
+/* Whether a session can have that name: letters, digits and ._-, at most 64, no dot in front. */
+bool seai_directory_is_session(const char *name);
 /* The lock of the directory: a descriptor to close, or an error; -EBUSY after seconds. */
 int seai_directory_lock(const struct seai_wire *wire);
 /* Whether the process of p-<id> has ended: its status file is not locked any more, or never was there. */
