@@ -8,10 +8,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -82,33 +80,12 @@ int seai_monitor_open_list(int dir_fd, DIR **ret_dir)
 int seai_monitor_lock(int dir_fd, int operation)
 {
 	SEAI_AUTO_FD int fd = openat(dir_fd, ".lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	int64_t deadline_ns = seai_deadline(MONITOR_LOCK_NS);
+	int r;
 
 	if (fd < 0)
 		return -errno;
-	while (flock(fd, operation | LOCK_NB) < 0) {
-		const struct timespec pause = { .tv_nsec = SEAI_NS_PER_MS / 5 };
-
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		if (seai_now_ns() > deadline_ns)
-			return -EBUSY;
-		nanosleep(&pause, NULL);
-	}
-	return seai_take_fd(&fd);
-}
-
-/* Directory lock held. */
-static bool monitor_is_dead(int dir_fd, uint64_t id)
-{
-	char name[40];
-	SEAI_AUTO_FD int fd = -1;
-
-	snprintf(name, sizeof(name), "p-%016llx.status", (unsigned long long)id);
-	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return errno == ENOENT;
-	return flock(fd, LOCK_SH | LOCK_NB) == 0;
+	r = seai_directory_flock(fd, operation, MONITOR_LOCK_NS);
+	return r < 0 ? r : seai_take_fd(&fd);
 }
 
 bool seai_monitor_is_leftover(int dir_fd, const char *name, bool is_exclusive)
@@ -118,7 +95,7 @@ bool seai_monitor_is_leftover(int dir_fd, const char *name, bool is_exclusive)
 	ssize_t n;
 
 	if (seai_directory_parse_process(name, &id))
-		return monitor_is_dead(dir_fd, id);
+		return seai_directory_is_dead(dir_fd, id);
 	if (strncmp(name, ".t-", 3) == 0)
 		return is_exclusive;
 	if (strncmp(name, "c-", 2) != 0)
@@ -127,5 +104,5 @@ bool seai_monitor_is_leftover(int dir_fd, const char *name, bool is_exclusive)
 	if (n < 0)
 		return false;
 	target[n] = 0;
-	return !seai_directory_parse_process(target, &id) || monitor_is_dead(dir_fd, id);
+	return !seai_directory_parse_process(target, &id) || seai_directory_is_dead(dir_fd, id);
 }

@@ -295,8 +295,10 @@ void seai_directory_close(struct seai_wire *wire);
 bool seai_directory_is_session(const char *name);
 /* The lock of the directory: a descriptor to close, or an error; -EBUSY after seconds. */
 int seai_directory_lock(const struct seai_wire *wire);
+/* flock() with a deadline; operation is LOCK_SH or LOCK_EX. 0; -EBUSY; an error. */
+int seai_directory_flock(int fd, int operation, int64_t timeout_ns);
 /* Whether the process of p-<id> has ended: its status file is not locked any more, or never was there. */
-bool seai_directory_is_dead(const struct seai_wire *wire, uint64_t id);
+bool seai_directory_is_dead(int dir_fd, uint64_t id);
 /* The id in a file's name p-<id>.<kind>. */
 bool seai_directory_parse_process(const char *name, uint64_t *ret_id);
 
