@@ -4,12 +4,12 @@
  * it is set to a time that is over.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "ccdb/client.h"
+#include "ccdb/curl-global.h"
 
 #define N_EVENTS 64
 
@@ -43,17 +43,11 @@ static int loop_timer(CURLM *multi, long timeout_ms, void *userdata)
 	return 0;
 }
 
-static void global_init(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 int seai_loop_init(struct sea_ccdb_client *client)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct epoll_event event = { .events = EPOLLIN };
 
-	pthread_once(&once, global_init);
+	seai_curl_begin();
 	client->curl_due_ns = client->wake_ns = client->armed_ns = SEAI_FOR_EVER;
 	client->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (client->epoll_fd < 0)

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/cleanup.h"
+#include "ccdb/escape.h"
 
 /* As the servers' grammar has it. */
 #define N_ELEMENTS_MAX 10
@@ -84,13 +85,10 @@ int seai_path_parse(char **ret_path, const char *path, struct sea_error *error)
 static void text_escape(struct seai_text *text, const char *bytes, bool with_slashes)
 {
 	for (; *bytes; bytes++) {
-		unsigned char c = (unsigned char)*bytes;
-
-		if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || strchr("-._~", c) ||
-		    (c == '/' && !with_slashes))
+		if (seai_is_unreserved(*bytes) || (*bytes == '/' && !with_slashes))
 			seai_text_add(text, bytes, 1);
 		else
-			seai_text_format(text, "%%%02X", c);
+			seai_text_format(text, "%%%02X", (unsigned char)*bytes);
 	}
 }
 

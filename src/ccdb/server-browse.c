@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <sys/mman.h>
 
+#include "ccdb/escape.h"
 #include "ccdb/range.h"
 #include "ccdb/server.h"
 
@@ -109,17 +110,6 @@ static void print_escaped(FILE *stream, const char *text)
 	}
 }
 
-/* A path in a link. */
-static void print_link(FILE *stream, const char *text)
-{
-	for (; *text; text++) {
-		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/", *text))
-			fputc(*text, stream);
-		else
-			fprintf(stream, "%%%02X", (unsigned char)*text);
-	}
-}
-
 /* Objects. ------------------------------------------------------------------------------------- */
 
 static void print_object_text(FILE *stream, const json_t *object)
@@ -147,7 +137,7 @@ static void print_entry_html(FILE *stream, const struct sea_ccdb_entry *entry)
 	char created[SEAI_DATE_N_BYTES], from[SEAI_DATE_N_BYTES], until[SEAI_DATE_N_BYTES];
 
 	fputs("<tr><td><a href=\"/latest/", stream);
-	print_link(stream, entry->path);
+	seai_print_escaped(stream, entry->path, "/");
 	fputs("\">", stream);
 	print_escaped(stream, entry->path);
 	fprintf(stream,
@@ -196,7 +186,7 @@ static int listing_folder(const struct sea_ccdb_folder *folder, void *userdata)
 
 	if (listing->form == FORM_HTML) {
 		fputs("<li><a href=\"/browse/", stream);
-		print_link(stream, folder->name);
+		seai_print_escaped(stream, folder->name, "/");
 		fputs("\">", stream);
 		print_escaped(stream, folder->name);
 		fputs("</a>\n", stream);

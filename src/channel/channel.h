@@ -17,6 +17,7 @@
 #include "base/lock.h"
 #include "memory/ledger.h"
 #include "memory/session.h"
+#include "wire/endpoint.h"
 #include "wire/link.h"
 #include "wire/status.h"
 #include "wire/take.h"
@@ -122,6 +123,11 @@ static inline int seai_channel_take_interrupt(struct sea_channel *channel)
 	}
 	return SEAI_UNLIKELY(atomic_load_explicit(&channel->is_held, memory_order_relaxed)) ? -ECANCELED : 0;
 }
+
+/* channel-links.c: what the wire calls. */
+void seai_channel_fill_endpoint(struct sea_channel *channel);
+/* All doorbells, as is_fd_given says now. */
+void seai_channel_watch_again(struct sea_channel *channel);
 
 /* Takes over what the service thread has changed. */
 void seai_channel_update_slowly(struct sea_channel *channel);

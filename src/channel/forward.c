@@ -71,7 +71,7 @@ static int prepare_ref(struct seai_link *link, const struct seai_ref *ref, uint6
 	if (!ref->attached || link->introduced_owner_id == owner_id ||
 	    !atomic_load_explicit(&ref->attached->owner, memory_order_relaxed))
 		return 0;
-	r = seai_attachment_introduce(link->conn, owner_id);
+	r = seai_introduction_make(link->conn, owner_id);
 	SEAI_POINT("forward: introduction sent");
 	if (r == 0)
 		link->introduced_owner_id = owner_id;
@@ -93,7 +93,7 @@ int seai_channel_prepare(struct sea_channel *channel, struct seai_link *link, st
 		for (uint32_t j = 0; j < message->sources[i]->n_blocks; j++) {
 			const struct seai_ref *ref = &message->sources[i]->refs[j];
 			int r = ref->attached && atomic_load_explicit(&ref->attached->owner, memory_order_relaxed)
-			                ? seai_attachment_introduce(link->conn, ref->attached->owner_id)
+			                ? seai_introduction_make(link->conn, ref->attached->owner_id)
 			                : 0;
 
 			if (r < 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An arena of this process: one memfd, mapped here read-write for its whole life,
- * sealed against everyone else before its descriptor leaves this file.
+ * sealed against everyone else before its descriptor leaves arena-file.c.
  *
- * This is the one place that another operating system would have to replace.
+ * That is the one place that another operating system would have to replace.
  * Functions that change arena state want the session's books lock, unless they say otherwise.
  */
 #ifndef SEALANE_MEMORY_ARENA_H

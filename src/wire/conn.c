@@ -319,8 +319,8 @@ static void conn_dispatch(struct seai_conn *conn, struct seai_control *control, 
 	case SEAI_CONTROL_REFUSE: seai_link_on_refuse(conn, control); break;
 	case SEAI_CONTROL_CLOSE: seai_link_on_close(conn, control); break;
 	case SEAI_CONTROL_ARENA: seai_attachment_on_arena(conn, control, fds, is_truncated); break;
-	case SEAI_CONTROL_INTRODUCE: seai_attachment_on_introduce(conn, control); break;
-	case SEAI_CONTROL_READY: seai_attachment_on_ready(conn, control); break;
+	case SEAI_CONTROL_INTRODUCE: seai_introduction_on_introduce(conn, control); break;
+	case SEAI_CONTROL_READY: seai_introduction_on_ready(conn, control); break;
 	case SEAI_CONTROL_SETTLE: seai_wire_on_settle(conn, control); break;
 	case SEAI_CONTROL_SETTLED: seai_wire_on_settled(conn, control); break;
 	case SEAI_CONTROL_RETIRE: seai_attachment_on_retire(conn, control); break;

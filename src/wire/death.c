@@ -97,7 +97,7 @@ static void conn_end(struct seai_conn *conn)
 	conn->fd = seai_close(conn->fd);
 	conn->pidfd = seai_close(conn->pidfd);
 	conn->state = SEAI_CONN_DEAD;
-	seai_attachment_conn_gone(wire, conn);
+	seai_introductions_conn_gone(wire, conn);
 	seai_request_conn_gone(wire, conn);
 	seai_keeper_conn_gone(wire, conn);
 	seai_side_unmap(theirs, SEAI_RECORD_RING_N_UNITS, sizeof(struct seai_unit));

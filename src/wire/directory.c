@@ -45,20 +45,12 @@ static int directory_openat(const struct seai_wire *wire, int at_fd, const char 
 /* It is held for microseconds; a stopped or hostile process of the same user that keeps it is an error after this time, not a hang. */
 #define DIRECTORY_LOCK_TIMEOUT_NS (5 * SEAI_NS_PER_S)
 
-int seai_directory_lock(const struct seai_wire *wire)
+int seai_directory_flock(int fd, int operation, int64_t timeout_ns)
 {
-	SEAI_AUTO_FD int fd = directory_openat(wire, wire->dir_fd, ".lock", O_RDWR | O_CREAT,
-	                                       wire->group_id ? 0660 : 0600);
-	int64_t deadline_ns = seai_deadline(DIRECTORY_LOCK_TIMEOUT_NS);
+	int64_t deadline_ns = seai_deadline(timeout_ns);
 
-	if (fd < 0)
-		return -errno;
-	if (wire->group_id)
-		(void)fchmod(
-			fd,
-			0660); /* the umask may have taken the group's rights; others than who made it need not give them */
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		struct timespec pause = { .tv_nsec = 200000 };
+	while (flock(fd, operation | LOCK_NB) < 0) {
+		const struct timespec pause = { .tv_nsec = SEAI_NS_PER_MS / 5 };
 
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
@@ -66,17 +58,32 @@ int seai_directory_lock(const struct seai_wire *wire)
 			return -EBUSY;
 		nanosleep(&pause, NULL);
 	}
-	return seai_take_fd(&fd);
+	return 0;
 }
 
-/* Whether the process of p-<id> has ended: its status file is not locked any more, or never was there. */
-bool seai_directory_is_dead(const struct seai_wire *wire, uint64_t id)
+int seai_directory_lock(const struct seai_wire *wire)
+{
+	SEAI_AUTO_FD int fd = directory_openat(wire, wire->dir_fd, ".lock", O_RDWR | O_CREAT,
+	                                       wire->group_id ? 0660 : 0600);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (wire->group_id)
+		(void)fchmod(
+			fd,
+			0660); /* the umask may have taken the group's rights; others than who made it need not give them */
+	r = seai_directory_flock(fd, LOCK_EX, DIRECTORY_LOCK_TIMEOUT_NS);
+	return r < 0 ? r : seai_take_fd(&fd);
+}
+
+bool seai_directory_is_dead(int dir_fd, uint64_t id)
 {
 	char name[40];
 	SEAI_AUTO_FD int fd = -1;
 
 	snprintf(name, sizeof(name), "p-%016llx.status", (unsigned long long)id);
-	fd = openat(wire->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT; /* anything else: not ours to judge */
 	return flock(fd, LOCK_SH | LOCK_NB) == 0;
@@ -136,7 +143,7 @@ static void directory_clean(const struct seai_wire *wire)
 		bool is_dead = strncmp(entry->d_name, ".t-", 3) == 0; /* temporary, and nobody has the lock but us */
 
 		if (seai_directory_parse_process(entry->d_name, &id))
-			is_dead = seai_directory_is_dead(wire, id);
+			is_dead = seai_directory_is_dead(wire->dir_fd, id);
 		else if (strncmp(entry->d_name, "d-", 2) == 0)
 			is_dead = directory_is_dead_device(wire, entry->d_name);
 		if (is_dead)
@@ -154,7 +161,7 @@ static void directory_clean(const struct seai_wire *wire)
 		if (n < 0)
 			continue;
 		target[n] = 0;
-		if (!seai_directory_parse_process(target, &id) || seai_directory_is_dead(wire, id))
+		if (!seai_directory_parse_process(target, &id) || seai_directory_is_dead(wire->dir_fd, id))
 			unlinkat(wire->dir_fd, entry->d_name, 0);
 	}
 	closedir(dir);
@@ -188,6 +195,18 @@ static int directory_open_own(int parent_fd, const char *path, const struct seai
 		return -EACCES;
 	}
 	return fd;
+}
+
+bool seai_directory_is_session(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > 64 || name[0] == '.')
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
+			return false;
+	return true;
 }
 
 int seai_directory_find_base(const char *chosen, char base[768])
@@ -389,7 +408,8 @@ int seai_directory_bind(struct seai_wire *wire, const char *name)
 	if (lock_fd < 0)
 		return lock_fd;
 	id = seai_directory_resolve(wire, name);
-	if (id && (id == wire->session->id || !(seai_directory_is_dead(wire, id) || directory_has_ended(wire, id))))
+	if (id &&
+	    (id == wire->session->id || !(seai_directory_is_dead(wire->dir_fd, id) || directory_has_ended(wire, id))))
 		return -EADDRINUSE;
 	snprintf(temporary, sizeof(temporary), ".t-%016llx", (unsigned long long)wire->session->id);
 	if (symlinkat(wire->address, wire->dir_fd, temporary) < 0)

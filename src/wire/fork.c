@@ -10,6 +10,7 @@
 #include "base/point.h"
 #include "memory/heap.h"
 #include "memory/region.h"
+#include "wire/endpoint.h"
 #include "wire/link.h"
 #include "wire/wire.h"
 

@@ -24,62 +24,6 @@ enum seai_link_state {
 	SEAI_LINK_DEAD = 3,   /* the peer's process is gone */
 };
 
-/* With a pattern, also in OPEN: the channel is over libzmq. */
-#define SEAI_PATTERN_ZEROMQ 0x100u
-/* "push"; "?". */
-const char *seai_pattern_name(uint32_t pattern);
-
-/* Counters of a channel, for the status file. */
-struct seai_endpoint_counts {
-	uint64_t n_sent, n_received, n_refused, n_doorbells, n_sleeps;
-	uint64_t n_orphans, n_orphans_waiting;
-	uint64_t n_missed;
-	uint64_t n_peers; /* that are not links */
-};
-
-/*
- * What a channel is to the wire. Called with control held, on the service thread or, while the
- * channel's thread makes progress with the socket, on that one.
- */
-struct seai_endpoint {
-	struct seai_endpoint *next;
-	uint32_t
-		pattern; /* enum sea_pattern; with SEAI_PATTERN_ZEROMQ it is here to be told from one over shared memory, and never linked */
-	_Atomic int
-		error; /* why a peer refused the last attempt to connect, if trying again is of no use; 0 (any thread) */
-	struct seai_topic *topics; /* what a subscriber wants (control) */
-	uint32_t n_topics, n_topics_max;
-	bool has_warned; /* of peers that do not fit (control) */
-	uint32_t n_send; /* what this end adds to capacities */
-	uint32_t n_receive;
-	char (*names)[SEAI_ADDRESS_N_BYTES]; /* all file names it is bound to */
-	uint32_t n_names;
-	uint32_t n_links;           /* open or opening */
-	uint32_t id;                /* never used again within the session */
-	uint64_t peak_out, peak_in; /* fullest that a heartbeat found one of its queues (service thread) */
-	/* What was counted at an earlier heartbeat, when, and what follows from the difference (service thread). */
-	uint64_t n_sent_before, n_received_before;
-	int64_t counted_ns;
-	uint64_t n_sent_per_s, n_received_per_s;
-	/* A link is ready for use. */
-	void (*on_link)(struct seai_endpoint *endpoint, struct seai_link *link);
-	/* A link's state changed. */
-	void (*on_change)(struct seai_endpoint *endpoint, struct seai_link *link);
-	/* A peer refused it for good; see error. */
-	void (*on_refuse)(struct seai_endpoint *endpoint);
-	/* Whether the channel's thread is not looking at attached arenas just now, after a heavy fence. Any thread. */
-	bool (*is_quiet)(struct seai_endpoint *endpoint);
-	/* Holds of an arena that the channel's thread has counted for itself so far. */
-	uint64_t (*n_taken)(struct seai_endpoint *endpoint, const struct seai_attached *attached);
-	/* What it has counted so far. Control held; takes the books. */
-	void (*count)(struct seai_endpoint *endpoint, struct seai_endpoint_counts *ret_counts);
-	/* Wanted by the service thread, without a lock: returns whether to come again soon. NULL: never. */
-	bool (*on_idle)(struct seai_endpoint *endpoint);
-	bool wants_idle, is_idling, wants_idle_again; /* it is to be called; it is; after a while (control) */
-	/* In the child, after a fork: closes its descriptors. */
-	void (*on_fork)(struct seai_endpoint *endpoint);
-};
-
 /* The sending half; used by the channel's thread. */
 struct seai_ring_out {
 	struct seai_descriptor *slots; /* ours */
@@ -171,15 +115,25 @@ static inline uint64_t seai_link_read_want(const struct seai_link *link, const _
 	return atomic_load_explicit(want, memory_order_relaxed);
 }
 
-/* The service thread's side of the handshake. */
+/* link-handshake.c: how it comes about, on the service thread. Control held. */
+
 int seai_link_open(struct seai_conn *conn, struct seai_target *target);
 void seai_link_on_open(struct seai_conn *conn, const struct seai_control *control, int *fd);
 void seai_link_on_accept(struct seai_conn *conn, const struct seai_control *control, int fds[2]);
 void seai_link_on_start(struct seai_conn *conn, const struct seai_control *control, int *fd);
 void seai_link_on_refuse(struct seai_conn *conn, const struct seai_control *control);
+
+/* link.c: its life. Control held, unless it says otherwise. */
+
+/* An attempt that an endpoint makes, or is asked for. NULL: no memory. */
+struct seai_link *seai_link_new(struct seai_conn *conn, struct seai_endpoint *endpoint, uint64_t id);
+/* An attempt that came to nothing, with or without its endpoint: frees it. */
+void seai_link_give_up(struct seai_link *link);
+/* A link of that connection; NULL. */
+struct seai_link *seai_link_find(struct seai_wire *wire, const struct seai_conn *conn, uint64_t id);
+/* Sends a control message about it; error is positive. */
+void seai_link_tell(struct seai_link *link, enum seai_control_type type, int error, const int *fds, unsigned n_fds);
 void seai_link_on_close(struct seai_conn *conn, const struct seai_control *control);
-/* Whether an endpoint has a peer, or is about to: a pair has one at a time, not counting one that has closed its end. */
-bool seai_endpoint_has_peer(struct seai_wire *wire, const struct seai_endpoint *endpoint);
 /* The process at the other end is dead. */
 void seai_link_on_death(struct seai_link *link);
 
@@ -190,7 +144,7 @@ struct seai_link *seai_link_first(struct seai_wire *wire);
 void seai_link_let_go(struct seai_link *link);
 /* The same from the channel's thread without control: the service thread does it. */
 void seai_link_finish(struct seai_link *link);
-/* At the end of the session: frees a link without a word. */
+/* Frees a link without a word. */
 void seai_link_destroy(struct seai_link *link);
 /* Frees what seai_link_finish() put aside. Control held. */
 void seai_link_free_finished(struct seai_wire *wire);
@@ -198,14 +152,5 @@ void seai_link_free_finished(struct seai_wire *wire);
 void seai_link_take_given(struct seai_link *link);
 /* Position up to which the peer has published, seen from here. */
 uint64_t seai_link_head(const struct seai_link *link);
-
-/* Endpoints: channels that take part. Control held. */
-/* Calls those that want it. Service thread; takes and drops control. */
-void seai_endpoints_run_idle(struct seai_wire *wire);
-/* The same channel is not called from here on. Takes and drops control. */
-void seai_endpoint_hold_off(struct seai_wire *wire, struct seai_endpoint *endpoint);
-void seai_endpoint_add(struct seai_wire *wire, struct seai_endpoint *endpoint);
-/* Takes it out; its links are let go by the channel. */
-void seai_endpoint_remove(struct seai_wire *wire, struct seai_endpoint *endpoint);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef SEALANE_WIRE_MONITOR_H
 #define SEALANE_WIRE_MONITOR_H
 
+#include <dirent.h>
 #include <stdbool.h>
 
 #include <sealane/monitor.h>
@@ -24,6 +25,22 @@ void *seai_monitor_grow(void *pointer_to_array, size_t *n_items, size_t item_n_b
 
 /* Copies what is printable ASCII, anything else as '?'. */
 void seai_monitor_copy(char *to, size_t n_to, const char *from, size_t n_from);
+
+/* monitor-directory.c; descriptors are the caller's. */
+
+void seai_monitor_close_dir(DIR **dir);
+/* Options that may be NULL become some. 0; -EINVAL. */
+int seai_monitor_check(const struct sea_monitor_options **options);
+/* Where all sessions are. A descriptor or an error. */
+int seai_monitor_open_base(const struct sea_monitor_options *options);
+/* The session's directory and its name. A descriptor or an error. */
+int seai_monitor_open(const struct sea_monitor_options *options, const char **ret_name);
+/* What is in a directory, from its beginning. 0; errors. */
+int seai_monitor_open_list(int dir_fd, DIR **ret_dir);
+/* The directory's lock; operation is LOCK_SH or LOCK_EX. A descriptor, or an error; -ENOENT: nobody was ever here. */
+int seai_monitor_lock(int dir_fd, int operation);
+/* Whether an entry of the directory is of a dead process. Directory lock held, exclusively for what is temporary. */
+bool seai_monitor_is_leftover(int dir_fd, const char *name, bool is_exclusive);
 
 /* Where sessions are, as a session finds it: 0; -ENAMETOOLONG. */
 int seai_directory_find_base(const char *chosen, char base[768]);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing of sessions, and what the memory layer asks of the wire. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,18 +47,6 @@ static const struct seai_session_hooks open_hooks = {
 	.is_service_thread = hook_is_service_thread,
 	.adopt = seai_keeper_adopt,
 };
-
-static bool open_is_name(const char *name)
-{
-	size_t n = strlen(name);
-
-	if (n == 0 || n > 64 || name[0] == '.')
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
-			return false;
-	return true;
-}
 
 /* FNV-1a, 64 bits: tells sessions apart, and keeps nobody out. */
 static uint64_t open_hash(const char *text)
@@ -229,7 +216,7 @@ static int open_check_options(const struct sea_session_options *options, const c
 
 	if (!name || (!options->name && !*name))
 		name = "default";
-	if (!open_is_name(name) || (unsigned)options->transport > SEA_TRANSPORT_SHMEM ||
+	if (!seai_directory_is_session(name) || (unsigned)options->transport > SEA_TRANSPORT_SHMEM ||
 	    options->flags & ~(uint64_t)SEA_SESSION_TRUST_FILES || options->n_zeromq_io_threads > 64)
 		return -EINVAL;
 	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)

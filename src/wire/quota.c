@@ -84,7 +84,7 @@ static int quota_look_around(const struct seai_wire *wire, uint64_t *ret_quota, 
 
 		if (!seai_directory_parse_process(entry->d_name, &id) || strcmp(entry->d_name + 18, ".quota") != 0 ||
 		    id == wire->session->id || !quota_read(wire, entry->d_name, &quota, &reserved) ||
-		    seai_directory_is_dead(wire, id))
+		    seai_directory_is_dead(wire->dir_fd, id))
 			continue;
 		found = quota;
 		sum = reserved > UINT64_MAX - sum ? UINT64_MAX : sum + reserved;

@@ -20,6 +20,7 @@
 #include "memory/heap.h"
 #include "memory/message.h"
 #include "memory/region.h"
+#include "wire/endpoint.h"
 #include "wire/events.h"
 #include "wire/link.h"
 #include "wire/records.h"
@@ -195,7 +196,7 @@ static void service_retry(struct seai_wire *wire)
 	wire->targets_dirty |= wire->wants_retry;
 	wire->wants_retry = false;
 	seai_wire_pause_listening(wire, false);
-	seai_attachment_retry_introductions(wire);
+	seai_introductions_retry(wire);
 }
 
 /* When to try again, each time later, until something works; 0: nothing to be tried. */
@@ -237,7 +238,7 @@ static int64_t service_work(struct seai_wire *wire, int64_t *retry_ns)
 		retry_at_ns = service_set_retry(wire);
 	}
 	seai_attachment_reap(wire);
-	soon |= seai_attachment_retire_own(wire);
+	soon |= seai_retire_own(wire);
 	{
 		SEAI_LOCKED(&wire->control, control);
 		soon |= wire->dying != NULL || has_dying ||

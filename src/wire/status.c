@@ -17,6 +17,7 @@
 #include "memory/census.h"
 #include "memory/heap.h"
 #include "memory/session.h"
+#include "wire/endpoint.h"
 #include "wire/latency.h"
 #include "wire/link.h"
 #include "wire/wire.h"

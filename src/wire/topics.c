@@ -9,6 +9,7 @@
 #include <sealane/channel.h>
 
 #include "base/point.h"
+#include "wire/endpoint.h"
 
 static_assert(SEAI_TOPIC_N_BYTES == SEA_TOPIC_N_BYTES_MAX, "what can be subscribed to can be said");
 
@@ -131,12 +132,10 @@ static bool topics_hand_over(struct seai_link *link)
 bool seai_topics_on_topic(struct seai_conn *conn, const struct seai_control *control)
 {
 	const uint32_t n_bytes = control->topic.n_bytes;
-	struct seai_link *link = seai_link_first(conn->wire);
+	struct seai_link *link = seai_link_find(conn->wire, conn, control->topic.link_id);
 
 	if (n_bytes > SEAI_TOPIC_N_BYTES)
 		return false;
-	while (link && (link->conn != conn || link->id != control->topic.link_id))
-		link = link->next;
 	/* The channel was closed meanwhile, or it is none that publishes: no matter. */
 	if (!link || !link->endpoint || link->endpoint->pattern != SEA_PUB)
 		return true;

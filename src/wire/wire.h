@@ -181,7 +181,7 @@ struct seai_wire {
 	struct seai_link *finished;     /* links that their channels have let go */
 	struct seai_lock finished_lock; /* guards that list alone; nothing is taken under it */
 
-	_Atomic(struct seai_resolver_table *) resolved; /* see resolver.c */
+	_Atomic(struct seai_resolver_table *) resolved; /* see resolver-table.h */
 	struct seai_kept *kept;                         /* memory that this process keeps for others */
 	struct seai_events *events;                     /* of the subscriber of this process; NULL: none */
 	bool must_show;                                 /* a peer has subscribed */
@@ -249,7 +249,7 @@ void seai_wire_on_settled(struct seai_conn *conn, const struct seai_control *con
 /* Makes progress with records that wait for others, with everything read that can be read. */
 void seai_wire_resolve_stuck(struct seai_wire *wire);
 
-/* attachments.c */
+/* attachments.c, attachments-end.c */
 /* An arena of that name; with a connection, the one that came over it: a peer's word about others' memory counts for its own messages only. */
 struct seai_attached *seai_attachment_find(struct seai_wire *wire, const struct seai_conn *provider, uint64_t owner_id,
                                            uint32_t arena_id);
@@ -266,10 +266,6 @@ void seai_attachment_owner_died(struct seai_wire *wire, uint64_t owner_id);
 void seai_attachment_owner_found(struct seai_wire *wire, struct seai_conn *owner);
 /* The resolver gives up its reference of an arena. */
 void seai_attachment_unpin(struct seai_wire *wire, struct seai_attached *attached);
-/* Greets owners that could not be greeted before; those who asked are told. */
-void seai_attachment_retry_introductions(struct seai_wire *wire);
-/* A connection has ended: nobody waits for its introductions. */
-void seai_attachment_conn_gone(struct seai_wire *wire, const struct seai_conn *conn);
 /* Moves what may go to the dying. */
 void seai_attachment_look_for_dead(struct seai_wire *wire);
 /* Unmaps dying arenas that no channel looks at and no message holds. Takes and drops control. */
@@ -277,20 +273,32 @@ void seai_attachment_reap(struct seai_wire *wire);
 /* Makes sure that the peer of a connection has an arena: 0; -EAGAIN its socket is full. Control held. */
 int seai_attachment_provide(struct seai_conn *conn, uint64_t owner_id, uint32_t arena_id, const int *fds,
                             unsigned n_fds);
-/* Makes sure that a peer is known to an owner: 0; -EAGAIN not yet; -EOWNERDEAD the owner is dead: no need. Control held. */
-int seai_attachment_introduce(struct seai_conn *conn, uint64_t owner_id);
-void seai_attachment_on_introduce(struct seai_conn *conn, const struct seai_control *control);
-void seai_attachment_on_ready(struct seai_conn *conn, const struct seai_control *control);
+
+/* introductions.c */
+/* Makes sure that a peer is known to an owner: 0, also where that is dead; -EAGAIN not yet. Control held. */
+int seai_introduction_make(struct seai_conn *conn, uint64_t owner_id);
+void seai_introduction_on_introduce(struct seai_conn *conn, const struct seai_control *control);
+void seai_introduction_on_ready(struct seai_conn *conn, const struct seai_control *control);
+/* Greets owners that could not be greeted before; those who asked are told. */
+void seai_introductions_retry(struct seai_wire *wire);
+/* A connection has ended: nobody waits for its introductions. */
+void seai_introductions_conn_gone(struct seai_wire *wire, const struct seai_conn *conn);
+
+/* retire.c */
 /* Own arenas that are free: tell the others, give them back. Service thread; takes and drops control. Returns whether some have to be tried again. */
-bool seai_attachment_retire_own(struct seai_wire *wire);
+bool seai_retire_own(struct seai_wire *wire);
 
 /* directory.c */
 int seai_directory_open(struct seai_wire *wire, const struct sea_session_options *options);
 void seai_directory_close(struct seai_wire *wire);
+/* Whether a session can have that name: letters, digits and ._-, at most 64, no dot in front. */
+bool seai_directory_is_session(const char *name);
 /* The lock of the directory: a descriptor to close, or an error; -EBUSY after seconds. */
 int seai_directory_lock(const struct seai_wire *wire);
+/* flock() with a deadline; operation is LOCK_SH or LOCK_EX. 0; -EBUSY; an error. */
+int seai_directory_flock(int fd, int operation, int64_t timeout_ns);
 /* Whether the process of p-<id> has ended: its status file is not locked any more, or never was there. */
-bool seai_directory_is_dead(const struct seai_wire *wire, uint64_t id);
+bool seai_directory_is_dead(int dir_fd, uint64_t id);
 /* The id in a file's name p-<id>.<kind>. */
 bool seai_directory_parse_process(const char *name, uint64_t *ret_id);
 
