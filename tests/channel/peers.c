@@ -45,6 +45,19 @@ struct sea_channel *peers_connect(struct sea_session *session, enum sea_pattern 
 	return channel;
 }
 
+struct sea_channel *peers_zeromq(struct sea_session *session, enum sea_pattern pattern, const char *address, bool binds)
+{
+	struct sea_channel_options options = { .transport = SEA_TRANSPORT_ZEROMQ };
+	struct sea_channel *channel;
+	int r = sea_channel_new(&channel, session, pattern, &options);
+
+	if (r == -ENOTSUP)
+		SKIP("there is no libzmq here");
+	CHECK_OK(r);
+	CHECK_OK(binds ? sea_channel_bind(channel, address) : sea_channel_connect(channel, address));
+	return channel;
+}
+
 void peers_wait(struct sea_channel *channel, unsigned n_peers)
 {
 	CHECK_OK(sea_channel_wait_peers(channel, n_peers, PEERS_LONG_NS));

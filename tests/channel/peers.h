@@ -21,6 +21,9 @@ struct sea_channel *peers_channel(struct sea_session *session, enum sea_pattern 
                                   int32_t buf);
 struct sea_channel *peers_bind(struct sea_session *session, enum sea_pattern pattern, const char *address);
 struct sea_channel *peers_connect(struct sea_session *session, enum sea_pattern pattern, const char *address);
+/* A channel over ZeroMQ; the test is skipped where there is no libzmq. */
+struct sea_channel *peers_zeromq(struct sea_session *session, enum sea_pattern pattern, const char *address,
+                                 bool binds);
 void peers_wait(struct sea_channel *channel, unsigned n_peers);
 
 /* A message of one part whose bytes follow from n. */

@@ -12,20 +12,6 @@
 
 #define N_CHANNELS 20
 
-static struct sea_channel *zeromq(struct sea_session *session, enum sea_pattern pattern, const char *address,
-                                  bool binds)
-{
-	struct sea_channel_options options = { .transport = SEA_TRANSPORT_ZEROMQ };
-	struct sea_channel *channel;
-	int r = sea_channel_new(&channel, session, pattern, &options);
-
-	if (r == -ENOTSUP)
-		SKIP("there is no libzmq here");
-	CHECK_OK(r);
-	CHECK_OK(binds ? sea_channel_bind(channel, address) : sea_channel_connect(channel, address));
-	return channel;
-}
-
 /* The only event there is. */
 static struct sea_poll_event wait_one(struct sea_poller *poller)
 {
@@ -63,8 +49,8 @@ TEST(mixed, "channels of all transports and a descriptor are polled together, an
 
 		if (i % 4 == 3) {
 			snprintf(address, sizeof(address), "ipc://%s/%u", getenv("SEALANE_RUNTIME_DIR"), i);
-			out[i] = zeromq(a, SEA_PUSH, address, true);
-			in[i] = zeromq(b, SEA_PULL, address, false);
+			out[i] = peers_zeromq(a, SEA_PUSH, address, true);
+			in[i] = peers_zeromq(b, SEA_PULL, address, false);
 		} else {
 			snprintf(address, sizeof(address), "x%u", i);
 			out[i] = peers_bind(a, i % 2 ? SEA_PUSH : SEA_PAIR, address);

@@ -11,20 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct sea_channel *zeromq(struct sea_session *session, enum sea_pattern pattern, const char *address,
-                                  bool binds)
-{
-	struct sea_channel_options options = { .transport = SEA_TRANSPORT_ZEROMQ };
-	struct sea_channel *channel;
-	int r = sea_channel_new(&channel, session, pattern, &options);
-
-	if (r == -ENOTSUP)
-		SKIP("there is no libzmq here");
-	CHECK_OK(r);
-	CHECK_OK(binds ? sea_channel_bind(channel, address) : sea_channel_connect(channel, address));
-	return channel;
-}
-
 /* An address of its own for each test: the kernel chooses a port, or a name in the test's folder. */
 static const char *ipc_address(const char *name)
 {
@@ -82,11 +68,11 @@ TEST(roads, "messages of any size and number of parts arrive whole over tcp, ipc
 
 	for (unsigned i = 0; i < 3; i++) {
 		struct sea_session *a = peers_open(), *b = peers_open();
-		struct sea_channel *push = zeromq(a, SEA_PUSH, addresses[i], true), *pull;
+		struct sea_channel *push = peers_zeromq(a, SEA_PUSH, addresses[i], true), *pull;
 		char address[256];
 
 		CHECK_OK(sea_channel_get_address(push, address, sizeof(address)));
-		pull = zeromq(b, SEA_PULL, address, false);
+		pull = peers_zeromq(b, SEA_PULL, address, false);
 		if (i < 2) {
 			peers_wait(push, 1);
 			peers_wait(pull, 1);
@@ -159,7 +145,7 @@ TEST_TIMEOUT(others, "a ZeroMQ program of other make and a channel understand ea
 	if (interpreter[0] != '/' && system("python3 -c 'import zmq' 2>/dev/null") != 0)
 		SKIP("there is no python3-zmq here");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct sea_channel *channel = zeromq(session, cases[i].ours, "tcp://127.0.0.1:*", true);
+		struct sea_channel *channel = peers_zeromq(session, cases[i].ours, "tcp://127.0.0.1:*", true);
 		bool answers = cases[i].ours == SEA_REP, sees_topics = cases[i].ours == SEA_PUB;
 		char address[256];
 		pid_t pid;
@@ -205,8 +191,8 @@ TEST(across, "what came over one transport goes on over another by the same call
 {
 	struct sea_session *a = peers_open(), *b = peers_open(), *c = peers_open();
 	struct sea_channel *push_a = peers_bind(a, SEA_PUSH, "one"), *pull_b = peers_connect(b, SEA_PULL, "one");
-	struct sea_channel *push_b = zeromq(b, SEA_PUSH, ipc_address("two"), true),
-			   *pull_c = zeromq(c, SEA_PULL, ipc_address("two"), false);
+	struct sea_channel *push_b = peers_zeromq(b, SEA_PUSH, ipc_address("two"), true),
+			   *pull_c = peers_zeromq(c, SEA_PULL, ipc_address("two"), false);
 	struct sea_channel *push_c = peers_bind(c, SEA_PUSH, "three"), *pull_a = peers_connect(a, SEA_PULL, "three");
 	static const size_t sizes[] = { 0, 30, 7000, 200000 };
 	struct sea_message *message;
@@ -253,8 +239,8 @@ TEST(across, "what came over one transport goes on over another by the same call
 TEST(edit, "what came over the network may be changed, and be a part of another message")
 {
 	struct sea_session *a = peers_open(), *b = peers_open();
-	struct sea_channel *push = zeromq(a, SEA_PUSH, ipc_address("edit"), true),
-			   *pull = zeromq(b, SEA_PULL, ipc_address("edit"), false);
+	struct sea_channel *push = peers_zeromq(a, SEA_PUSH, ipc_address("edit"), true),
+			   *pull = peers_zeromq(b, SEA_PULL, ipc_address("edit"), false);
 	struct sea_frame_options options = { .n_bytes_max = { 100000 } };
 	struct sea_frame *frame;
 	struct sea_message *message, *whole, *other;
@@ -291,7 +277,7 @@ TEST(edit, "what came over the network may be changed, and be a part of another 
 TEST(timeouts, "timeouts, interruption and a full queue are as over shared memory")
 {
 	struct sea_session *session = peers_open();
-	struct sea_channel *push = zeromq(session, SEA_PUSH, "inproc://nobody", true), *rep, *req;
+	struct sea_channel *push = peers_zeromq(session, SEA_PUSH, "inproc://nobody", true), *rep, *req;
 	struct sea_message *message = peers_message(session, 1000, 1), *same = message;
 
 	CHECK_ERR(sea_channel_send(push, &message, 0), -EAGAIN);
@@ -303,8 +289,8 @@ TEST(timeouts, "timeouts, interruption and a full queue are as over shared memor
 	CHECK_ERR(sea_channel_receive(push, &message, 0), -EINVAL);
 	CHECK_ERR(sea_channel_bind(push, "nonsense"), -EINVAL);
 	CHECK_ERR(sea_channel_bind(push, "memfd://x"), -EINVAL);
-	rep = zeromq(session, SEA_REP, "inproc://rep", true);
-	req = zeromq(session, SEA_REQ, "inproc://rep", false);
+	rep = peers_zeromq(session, SEA_REP, "inproc://rep", true);
+	req = peers_zeromq(session, SEA_REQ, "inproc://rep", false);
 	CHECK_ERR(sea_channel_send(rep, &message, 0), -EPROTO);
 	CHECK_ERR(sea_channel_receive(req, &same, 0), -EPROTO);
 	sea_message_unref(message);
@@ -324,8 +310,8 @@ static bool is_readable(struct sea_channel *channel)
 TEST(fd, "a channel's descriptor stays readable for as long as there is something to receive")
 {
 	struct sea_session *a = peers_open(), *b = peers_open();
-	struct sea_channel *x = zeromq(a, SEA_PAIR, ipc_address("fd"), true),
-			   *y = zeromq(b, SEA_PAIR, ipc_address("fd"), false);
+	struct sea_channel *x = peers_zeromq(a, SEA_PAIR, ipc_address("fd"), true),
+			   *y = peers_zeromq(b, SEA_PAIR, ipc_address("fd"), false);
 	struct sea_message *message;
 
 	peers_wait(x, 1);
@@ -355,8 +341,8 @@ TEST(fd, "a channel's descriptor stays readable for as long as there is somethin
 TEST(unfit, "a peer of another pattern is reported at once")
 {
 	struct sea_session *a = peers_open(), *b = peers_open();
-	struct sea_channel *x = zeromq(a, SEA_PUSH, ipc_address("unfit"), true),
-			   *y = zeromq(b, SEA_REP, ipc_address("unfit"), false);
+	struct sea_channel *x = peers_zeromq(a, SEA_PUSH, ipc_address("unfit"), true),
+			   *y = peers_zeromq(b, SEA_REP, ipc_address("unfit"), false);
 
 	CHECK_ERR(sea_channel_wait_peers(x, 1, PEERS_LONG_NS), -EPROTOTYPE);
 	CHECK_ERR(sea_channel_wait_peers(y, 1, PEERS_LONG_NS), -EPROTOTYPE);
@@ -370,7 +356,7 @@ TEST(transports,
      "a peer over shared memory at an address over libzmq, and the other way round, is reported to both at once")
 {
 	struct sea_session *a = peers_open(), *b = peers_open();
-	struct sea_channel *x = zeromq(a, SEA_PUSH, "tcp://127.0.0.1:*", true), *y;
+	struct sea_channel *x = peers_zeromq(a, SEA_PUSH, "tcp://127.0.0.1:*", true), *y;
 	char address[256];
 
 	CHECK_OK(sea_channel_get_address(x, address, sizeof(address)));
@@ -382,7 +368,7 @@ TEST(transports,
 	sea_channel_close(y);
 	sea_channel_close(x);
 	y = peers_bind(b, SEA_PULL, address);
-	x = zeromq(a, SEA_PUSH, address, false);
+	x = peers_zeromq(a, SEA_PUSH, address, false);
 	CHECK_ERR(sea_channel_wait_peers(x, 1, PEERS_LONG_NS), -EPROTOTYPE);
 	sea_channel_close(x);
 	sea_channel_close(y);
