@@ -314,6 +314,8 @@ struct bench_sealane *bench_sealane_new(struct bench_job *job, uint64_t n_bytes)
 struct sea_channel *bench_sealane_channel(struct bench_job *job, struct bench_sealane *sealane,
                                           enum sea_pattern pattern, int32_t capacity, unsigned address, bool binds);
 void bench_sealane_free(struct bench_sealane *sealane);
+/** Receives n messages that are numbered by their tags, and says after each batch how far it is, in done[side]. */
+void bench_sealane_receive(struct bench_job *job, int side, uint64_t n);
 
 /* Benches: each returns 0, or -1 when something failed. */
 int bench_limits(void);

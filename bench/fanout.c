@@ -71,30 +71,12 @@ static void fanout_send(struct bench_job *job, uint64_t n, struct bench_turn *tu
 	turn->extra[1] = bench_n_fds() - n_fds_before;
 }
 
-static void fanout_receive(struct bench_job *job, int side, uint64_t n)
-{
-	struct bench_sealane *sealane = job->state;
-
-	for (uint64_t done = 0; done < n;) {
-		const int r = sea_channel_receive_many(sealane->channel, sealane->messages,
-		                                       n - done < 64 ? n - done : 64, TIMEOUT_NS);
-
-		bench_check(r > 0, "sea_channel_receive_many: %s", sea_error_text(r));
-		for (int i = 0; i < r; i++)
-			bench_check(sea_message_get_tag(sealane->messages[i]) == job->sequence++,
-			            "a message is out of order");
-		sea_message_unref_many(sealane->messages, (size_t)r);
-		done += (uint64_t)r;
-		atomic_store_explicit(&job->shared->done[side].n, job->sequence, memory_order_release);
-	}
-}
-
 static void turn_fanout(struct bench_job *job, int side, uint64_t n, struct bench_turn *turn)
 {
 	if (side == 0)
 		fanout_send(job, n, turn);
 	else
-		fanout_receive(job, side, n);
+		bench_sealane_receive(job, side, n);
 }
 
 static double value_ns(const struct bench_job *job, const struct bench_turn *sides)

@@ -77,6 +77,24 @@ void bench_sealane_free(struct bench_sealane *sealane)
 	free(sealane);
 }
 
+void bench_sealane_receive(struct bench_job *job, int side, uint64_t n)
+{
+	struct bench_sealane *sealane = job->state;
+
+	for (uint64_t done = 0; done < n;) {
+		const int r = sea_channel_receive_many(sealane->channel, sealane->messages,
+		                                       n - done < 64 ? n - done : 64, CALL_TIMEOUT_NS);
+
+		bench_check(r > 0, "sea_channel_receive_many: %s", sea_error_text(r));
+		for (int i = 0; i < r; i++)
+			bench_check(sea_message_get_tag(sealane->messages[i]) == job->sequence++,
+			            "a message is missing or out of order");
+		sea_message_unref_many(sealane->messages, (size_t)r);
+		done += (uint64_t)r;
+		atomic_store_explicit(&job->shared->done[side].n, job->sequence, memory_order_release);
+	}
+}
+
 /*
  * Writes as many frames as can be in flight: how many are at once depends on the two sides' pace, and a turn must not be the first to need one more.
  */

@@ -12,6 +12,16 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+char *serving_path(const char *name)
+{
+	static char paths[4][512];
+	static unsigned n;
+	char *path = paths[n++ % 4];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", test_runtime_dir(), name);
+	return path;
+}
+
 const char *serving_directory(void)
 {
 	static char directory[512];

@@ -14,6 +14,8 @@ struct serving {
 	struct sea_ccdb_server *server;
 };
 
+/* A file of this test. One of four static buffers. */
+char *serving_path(const char *name);
 /* The folder of this test's store. */
 const char *serving_directory(void);
 /* NULL: the defaults, at any port. */

@@ -38,16 +38,6 @@ struct scene {
 	unsigned n_kills;
 };
 
-static char *path_of(const char *name)
-{
-	static char paths[4][512];
-	static unsigned n;
-	char *path = paths[n++ % 4];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", test_runtime_dir(), name);
-	return path;
-}
-
 static void address_of(char *address, size_t n_bytes, const char *name)
 {
 	snprintf(address, n_bytes, "ipc://%s/%s", test_runtime_dir(), name);
@@ -93,7 +83,7 @@ static void store_fill(void)
 
 static bool port_read(struct scene *scene)
 {
-	FILE *file = fopen(path_of("port"), "r");
+	FILE *file = fopen(serving_path("port"), "r");
 	const bool is_there = file && fscanf(file, "%u", &scene->port) == 1;
 
 	if (file)
@@ -112,7 +102,7 @@ static pid_t start(struct scene *scene, int role, const char *const *arguments)
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		snprintf(name, sizeof(name), "log-%d", role);
-		fd = open(path_of(name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		fd = open(serving_path(name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
 		if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
 			_exit(99);
 		execv(test_command(), (char *const *)(uintptr_t)arguments);
@@ -129,9 +119,9 @@ static void server_start(struct scene *scene)
 	char port[16];
 
 	snprintf(port, sizeof(port), "%u", scene->port);
-	unlink(path_of("port"));
+	unlink(serving_path("port"));
 	scene->pids[SERVER] = START(scene, SERVER, "serve", "--dir", serving_directory(), "--port", port, "--port-file",
-	                            path_of("port"), "--no-sync");
+	                            serving_path("port"), "--no-sync");
 	CHECK_EVENTUALLY(port_read(scene));
 }
 
@@ -292,7 +282,7 @@ static void log_show(int role)
 	FILE *file;
 
 	snprintf(name, sizeof(name), "log-%d", role);
-	file = fopen(path_of(name), "r");
+	file = fopen(serving_path(name), "r");
 	while (file && fgets(line, sizeof(line), file))
 		fprintf(stderr, "%d: %s", role, line);
 	if (file)
@@ -358,10 +348,10 @@ static void check_leftovers(void)
 	FILE *stream;
 	int status;
 
-	snprintf(line, sizeof(line), "'%s' doctor --clean --quiet >'%s' 2>&1", test_command(), path_of("doctor"));
+	snprintf(line, sizeof(line), "'%s' doctor --clean --quiet >'%s' 2>&1", test_command(), serving_path("doctor"));
 	status = system(line);
 	CHECK(WIFEXITED(status));
-	check_empty(path_of("default"));
+	check_empty(serving_path("default"));
 	snprintf(line, sizeof(line), "'%s' ccdb gc --json '%s'", test_command(), serving_directory());
 	stream = popen(line, "r");
 	CHECK(stream && fgets(line, sizeof(line), stream));

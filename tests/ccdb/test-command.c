@@ -9,26 +9,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "test.h"
+#include "serving.h"
 
 struct server {
 	pid_t pid;
 	unsigned port;
 };
 
-static char *path_of(const char *name)
-{
-	static char paths[4][512];
-	static unsigned n;
-	char *path = paths[n++ % 4];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", test_runtime_dir(), name);
-	return path;
-}
-
 static bool port_read(struct server *server)
 {
-	FILE *file = fopen(path_of("port"), "r");
+	FILE *file = fopen(serving_path("port"), "r");
 	const bool is_there = file && fscanf(file, "%u", &server->port) == 1;
 
 	if (file)
@@ -44,8 +34,8 @@ static struct server server_start(const char *option)
 		/* Also when the test is killed. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		CHECK(freopen("/dev/null", "w", stdout));
-		execl(test_command(), "sealane", "ccdb", "serve", "--dir", path_of("store"), "--port", "0",
-		      "--port-file", path_of("port"), option, (char *)NULL);
+		execl(test_command(), "sealane", "ccdb", "serve", "--dir", serving_path("store"), "--port", "0",
+		      "--port-file", serving_path("port"), option, (char *)NULL);
 		_exit(127);
 	}
 	CHECK_EVENTUALLY(port_read(&server));
@@ -56,7 +46,7 @@ static void server_stop(const struct server *server)
 {
 	CHECK_SYS(kill(server->pid, SIGTERM));
 	CHECK_EQ(test_wait(server->pid), 0);
-	CHECK(access(path_of("port"), F_OK) < 0);
+	CHECK(access(serving_path("port"), F_OK) < 0);
 }
 
 /* Runs `sealane ccdb ARGUMENTS`, where @ stands for the server. @return its exit code; output has both streams */
@@ -82,7 +72,7 @@ static int run(const struct server *server, const char *arguments, char *output,
 
 static void file_write(const char *name, const char *text)
 {
-	FILE *file = fopen(path_of(name), "w");
+	FILE *file = fopen(serving_path(name), "w");
 
 	CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
 }
@@ -163,7 +153,7 @@ TEST_TIMEOUT(errors, "every error is one line with what and where, and a failed 
 		    strchr(output, '\n') != output + strlen(output) - 1)
 			FAIL("%s: %d, %s", cases[i].line, code, output);
 	}
-	CHECK(access(path_of("got"), F_OK) < 0);
+	CHECK(access(serving_path("got"), F_OK) < 0);
 	server_stop(&server);
 }
 
@@ -172,8 +162,8 @@ TEST_TIMEOUT(import, "a folder is imported by its names, or by its manifest", 60
 	const struct server server = server_start("--direct");
 	char output[8192];
 
-	CHECK_SYS(mkdir(path_of("tree"), 0777));
-	CHECK_SYS(mkdir(path_of("tree/TPC"), 0777));
+	CHECK_SYS(mkdir(serving_path("tree"), 0777));
+	CHECK_SYS(mkdir(serving_path("tree/TPC"), 0777));
 	file_write("tree/TPC/Gain.v1.root", "gain");
 	file_write("tree/.hidden", "x");
 	file_write("tree/Mag", "mag");
@@ -207,9 +197,9 @@ TEST_TIMEOUT(killed, "a server that is killed is started again on its folder, an
 	file_write("a.root", "content");
 	CHECK_EQ(run(&first, "put @ A a.root --from 0 --until 10", output, sizeof(output)), 0);
 	CHECK_EQ(test_kill(first.pid), -SIGKILL);
-	CHECK_SYS(unlink(path_of("port")));
+	CHECK_SYS(unlink(serving_path("port")));
 	first = server_start(NULL);
-	CHECK_SYS(unlink(path_of("port")));
+	CHECK_SYS(unlink(serving_path("port")));
 	second = server_start(NULL);
 	CHECK_EQ(run(&first, "put @ B a.root --from 0 --until 10", output, sizeof(output)), 0);
 	CHECK_EQ(run(&second, "get @ A --at 5", output, sizeof(output)), 0);

@@ -365,43 +365,24 @@ static size_t listing_n(const struct serving *serving, const char *url, const ch
 
 TEST(browse_json, "a listing in JSON has every key, the old and the new")
 {
-	static const char *const keys[] = {
-		"path",
-		"createTime",
-		"Created",
-		"lastModified",
-		"Last-Modified",
-		"id",
-		"validFrom",
-		"Valid-From",
-		"validUntil",
-		"Valid-Until",
-		"initialValidity",
-		"InitialValidityLimit",
-		"MD5",
-		"Content-MD5",
-		"fileName",
-		"contentType",
-		"Content-Type",
-		"size",
-		"Content-Length",
-		"ETag",
-		"Content-Disposition",
-		"UploadedFrom",
-		"replicas",
-		"run",
-	};
+	/* The test's own list: none of the library's can lose a key unseen. */
+	char keys[] =
+		"path createTime Created lastModified Last-Modified id validFrom Valid-From validUntil Valid-Until "
+		"initialValidity InitialValidityLimit MD5 Content-MD5 fileName contentType Content-Type size "
+		"Content-Length ETag Content-Disposition UploadedFrom replicas run";
 	struct serving serving = serving_start(NULL);
 	AUTO_REPLY up = serving_upload(&serving, "/A/B/5/6/run=%22%3C1%3E%22", "x", 1);
 	json_t *list, *object, *filtered;
+	size_t n_keys = 0;
+	char *rest;
 
 	CHECK_EQ(up.status, 201);
 	list = listing(&serving, "/browse/A/B", "");
 	object = json_array_get(json_object_get(list, "objects"), 0);
-	CHECK_EQ(json_object_size(object), sizeof(keys) / sizeof(keys[0]));
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (!json_object_get(object, keys[i]))
-			FAIL("no %s", keys[i]);
+	for (char *key = strtok_r(keys, " ", &rest); key; key = strtok_r(NULL, " ", &rest), n_keys++)
+		if (!json_object_get(object, key))
+			FAIL("no %s", key);
+	CHECK_EQ(json_object_size(object), n_keys);
 	CHECK_STR_EQ(json_string_value(json_object_get(object, "run")), "\"<1>\"");
 	CHECK_STR_EQ(json_string_value(json_object_get(object, "UploadedFrom")), "127.0.0.1");
 	CHECK_EQ(json_integer_value(json_object_get(object, "validFrom")), 5);

@@ -103,6 +103,15 @@ bool hostile_say(int fd, struct seai_control *control, const int *fds, unsigned 
 	return hostile_send(fd, control, sizeof(*control), n_fds, fds, n_fds);
 }
 
+void hostile_say_arena(struct hostile *hostile, uint16_t type, uint64_t owner_id, uint32_t arena_id)
+{
+	struct seai_control control = { .type = type };
+
+	control.arena.owner_id = owner_id;
+	control.arena.arena_id = arena_id;
+	CHECK(hostile_say(hostile->fd, &control, NULL, 0));
+}
+
 /* One message: 1; 0 the end; -1 nothing within the time. */
 static int hear_one(int fd, struct seai_control *control, int fds[2], int timeout_ms)
 {

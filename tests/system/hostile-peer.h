@@ -60,6 +60,8 @@ bool hostile_send(int fd, struct seai_control *control, size_t n_bytes, unsigned
                   unsigned n_fds);
 /* The same, well-formed. */
 bool hostile_say(int fd, struct seai_control *control, const int *fds, unsigned n_fds);
+/* One about an arena, without descriptors. */
+void hostile_say_arena(struct hostile *hostile, uint16_t type, uint64_t owner_id, uint32_t arena_id);
 /* Waits for a message of that type and passes over all others; fds that come with it are the caller's. False: the connection has ended, or it took longer than 5 s. */
 bool hostile_hear(int fd, uint16_t type, struct seai_control *ret_control, int fds[2]);
 /* Waits until the victim has closed its end. */

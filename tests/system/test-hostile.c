@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A hostile peer on the socket and on the doorbells. Whatever it says, the attacked process refuses it, counts it,
- * and goes on serving the honest; see hostile-scene.h. Rings and memory: test-hostile-memory.c.
+ * and goes on serving the honest; see hostile-scene.h. Memory: test-hostile-memory.c; rings: test-hostile-records.c.
  */
 #include <fcntl.h>
 #include <poll.h>
