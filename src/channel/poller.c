@@ -326,10 +326,10 @@ int sea_poller_wait(struct sea_poller *poller, struct sea_poll_event *events, si
 	for (;;) {
 		int r;
 
-		if (atomic_load_explicit(&poller->is_interrupted, memory_order_relaxed)) {
-			atomic_store_explicit(&poller->is_interrupted, false, memory_order_relaxed);
+		/* In one step: an interrupt that comes in between would be lost, and acquire: what made the caller interrupt is seen after it. */
+		if (atomic_load_explicit(&poller->is_interrupted, memory_order_relaxed) &&
+		    atomic_exchange_explicit(&poller->is_interrupted, false, memory_order_seq_cst))
 			return -ECANCELED;
-		}
 		n = poller_look_for_room(poller, events, n_max);
 		r = poller_ask(poller, events, n_max, &n, deadline_ns);
 		if (n)
