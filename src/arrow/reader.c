@@ -91,12 +91,13 @@ static void reader_cleanup(struct sea_arrow_reader **reader)
 static int envelope_read(struct sea_arrow_reader *reader, uint32_t *ret_n_metadata, struct sea_error *error)
 {
 	uint64_t n_left = reader->n_bytes - reader->at;
-	const uint8_t *place = reader->memory + reader->at;
 	uint32_t n_prefix = 4, n_metadata;
+	const uint8_t *place;
 
-	/* A stream may just end. */
-	if (n_left == 0)
+	/* A stream may just end, or not be there at all. */
+	if (n_left == 0 || !reader->memory)
 		return 0;
+	place = reader->memory + reader->at;
 	if (n_left < 4)
 		return reader_wrong(reader, -EBADMSG, "the stream is cut off in front of a message", error);
 	n_metadata = seai_load_u32(place);
