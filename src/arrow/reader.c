@@ -91,13 +91,12 @@ static void reader_cleanup(struct sea_arrow_reader **reader)
 static int envelope_read(struct sea_arrow_reader *reader, uint32_t *ret_n_metadata, struct sea_error *error)
 {
 	uint64_t n_left = reader->n_bytes - reader->at;
+	const uint8_t *place = reader->memory + reader->at;
 	uint32_t n_prefix = 4, n_metadata;
-	const uint8_t *place;
 
-	/* A stream may just end, or not be there at all. */
-	if (n_left == 0 || !reader->memory)
+	/* A stream may just end. */
+	if (n_left == 0)
 		return 0;
-	place = reader->memory + reader->at;
 	if (n_left < 4)
 		return reader_wrong(reader, -EBADMSG, "the stream is cut off in front of a message", error);
 	n_metadata = seai_load_u32(place);
@@ -297,6 +296,7 @@ int sea_arrow_reader_new(struct sea_arrow_reader **ret_reader, const void *memor
                          struct sea_error *error)
 {
 	SEAI_CLEANUP(reader_cleanup) struct sea_arrow_reader *reader = NULL;
+	static const uint8_t nothing[8];
 	int r;
 
 	if ((uintptr_t)memory % 8 != 0)
@@ -304,7 +304,8 @@ int sea_arrow_reader_new(struct sea_arrow_reader **ret_reader, const void *memor
 	reader = seai_reader_alloc();
 	if (!reader)
 		return SEAI_FAIL(error, -ENOMEM, "", "no memory");
-	reader->memory = memory;
+	/* Nothing is a stream of no bytes, which lies somewhere. */
+	reader->memory = memory ? memory : nothing;
 	reader->n_bytes = memory ? n_bytes : 0;
 	r = file_bound(reader, error);
 	if (r == 0)
