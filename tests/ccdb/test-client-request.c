@@ -185,17 +185,23 @@ static bool say_half(int fd, const struct script_request *request, void *arg)
 	return read(fd, &byte, 1) > 0;
 }
 
-TEST(cancel_owner, "who cancels while its room is being filled gets it back; who waits for the same gets all of it")
+/* What is at A/B, into room that the caller gives. */
+static struct sea_ccdb_query query_into(struct room *room, struct told *told)
 {
-	struct room room = { 0 };
-	struct told told = { 0 }, never = { 0 };
-	struct sea_ccdb_query query = { .path = "A/B",
+	return (struct sea_ccdb_query){ .path = "A/B",
 		                        .timestamp_ms = 1500,
 		                        .done = tell,
 		                        .allocate = room_give,
 		                        .release = room_back,
-		                        .allocate_userdata = &room,
-		                        .userdata = &never };
+		                        .allocate_userdata = room,
+		                        .userdata = told };
+}
+
+TEST(cancel_owner, "who cancels while its room is being filled gets it back; who waits for the same gets all of it")
+{
+	struct room room = { 0 };
+	struct told told = { 0 }, never = { 0 };
+	struct sea_ccdb_query query = query_into(&room, &never);
 	_Atomic unsigned *n = test_shared(sizeof(*n));
 	struct sea_ccdb_request *first;
 	struct asking asking;
@@ -219,13 +225,7 @@ TEST(free_in_flight, "a client that is freed in the middle of a transfer gives a
 {
 	struct room room = { 0 };
 	struct told never = { 0 };
-	struct sea_ccdb_query query = { .path = "A/B",
-		                        .timestamp_ms = 1500,
-		                        .done = tell,
-		                        .allocate = room_give,
-		                        .release = room_back,
-		                        .allocate_userdata = &room,
-		                        .userdata = &never };
+	struct sea_ccdb_query query = query_into(&room, &never);
 	_Atomic unsigned *n = test_shared(sizeof(*n));
 	struct asking asking;
 
